@@ -1,0 +1,142 @@
+/* attn's C interface: the same calls and the same field names as the C++ headers, which say what each one means.
+ *
+ * Every struct starts with `size`: set it to sizeof the struct (attn_attention_args_init does, and sets all defaults), so that
+ * a library with more fields knows which ones the caller has. No exception crosses this border.
+ * Functions that can fail return an attn_status_code and, if `message` is not null, copy the reason into it
+ * (message_size bytes, always terminated; empty on success).
+ */
+#ifndef ATTN_ATTN_H
+#define ATTN_ATTN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ATTN_VERSION_MAJOR 0
+#define ATTN_VERSION_MINOR 1
+#define ATTN_VERSION_PATCH 0
+
+typedef enum attn_status_code {
+  ATTN_OK = 0,
+  ATTN_INVALID_ARGUMENT = 1,
+  ATTN_UNSUPPORTED = 2,
+  ATTN_OUT_OF_MEMORY = 3
+} attn_status_code;
+
+enum { ATTN_F32 = 0, ATTN_F16 = 1, ATTN_BF16 = 2 };
+enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1, ATTN_ALIGN_GIVEN = 2 };
+enum { ATTN_PATH_AUTOMATIC = 0, ATTN_PATH_BLAS = 1, ATTN_PATH_STREAMING = 2 };
+enum { ATTN_SCORES_SCALED = 0, ATTN_SCORES_CAPPED = 1, ATTN_SCORES_BIASED = 2 };
+
+/* Strides are in elements. */
+typedef struct attn_tensor {
+  const void* data;
+  int32_t dtype;
+  int64_t batch_stride, head_stride, row_stride;
+} attn_tensor;
+
+typedef struct attn_output {
+  float* data;
+  int64_t batch_stride, head_stride, row_stride;
+} attn_output;
+
+typedef struct attn_mask {
+  const uint8_t* data;
+  int64_t batch_stride, head_stride, row_stride, column_stride;
+} attn_mask;
+
+typedef struct attn_bias {
+  const float* data;
+  int64_t batch_stride, head_stride, row_stride, column_stride;
+} attn_bias;
+
+/* run(context, count, task, argument) calls task(argument, i) once for every i in [0, count) and returns when all are done. */
+typedef struct attn_parallel {
+  void (*run)(void* context, int64_t count, void (*task)(void* argument, int64_t index), void* argument);
+  void* context;
+  int64_t threads;
+} attn_parallel;
+
+typedef struct attn_attention_args {
+  size_t size;
+  int64_t batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim;
+  attn_tensor query, key, value;
+  attn_output output, weights, scores;
+  int32_t scores_stage;
+  float* logsumexp;
+  float scale, softcap;
+  int32_t causal; /* 0 or 1 */
+  int64_t window_left, window_right;
+  int32_t alignment;
+  const int64_t* query_offsets;
+  const int64_t* key_lengths;
+  attn_mask mask;
+  attn_bias bias;
+  const float* alibi_slopes;
+  const float* sinks;
+  int32_t path;
+  const attn_parallel* parallel;
+  void* workspace;
+  size_t workspace_bytes;
+} attn_attention_args;
+
+/* All defaults: attn_attention_args args; attn_attention_args_init(&args); */
+void attn_attention_args_init(attn_attention_args* args);
+
+attn_status_code attn_attention(const attn_attention_args* args, char* message, size_t message_size);
+size_t attn_workspace_size(const attn_attention_args* args);
+
+attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t columns, int64_t x_row_stride,
+                              int64_t y_row_stride, float scale, char* message, size_t message_size);
+
+/* Null on failure (the reason in message). The attn_parallel is valid until the pool is destroyed; destroying null is fine. */
+typedef struct attn_thread_pool attn_thread_pool;
+attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t message_size);
+attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool);
+void attn_thread_pool_destroy(attn_thread_pool* pool);
+
+/* layers.hpp: MultiHeadAttention. */
+enum { ATTN_WEIGHTS_IN_OUT = 0, ATTN_WEIGHTS_OUT_IN = 1 };
+
+typedef struct attn_multi_head_config {
+  size_t size;
+  int64_t embed_dim, num_heads, kv_heads, head_dim;
+  int32_t layout;
+  const float *w_q, *w_k, *w_v, *b_q, *b_k, *b_v, *w_o, *b_o;
+} attn_multi_head_config;
+
+typedef struct attn_forward_options {
+  size_t size;
+  const int64_t* key_lengths;
+  int32_t causal;
+  const attn_parallel* parallel;
+} attn_forward_options;
+
+/* Null on failure. The weights are copied; destroying null is fine. */
+typedef struct attn_multi_head attn_multi_head;
+attn_multi_head* attn_multi_head_create(const attn_multi_head_config* config, char* message, size_t message_size);
+/* output: [batch, length, out_dim]; weights: [batch, num_heads, length, length], or null if they are not wanted.
+ * options may be null. */
+attn_status_code attn_multi_head_forward(const attn_multi_head* layer, const float* x, int64_t batch, int64_t length,
+                                         const attn_forward_options* options, float* output, float* weights,
+                                         char* message, size_t message_size);
+void attn_multi_head_destroy(attn_multi_head* layer);
+
+/* isa.hpp. attn_isa_name: null if index >= attn_isa_count(). attn_active_isa: null if ATTN_ISA names none that runs here. */
+size_t attn_isa_count(void);
+const char* attn_isa_name(size_t index);
+int attn_isa_runnable(size_t index);
+const char* attn_active_isa(void);
+attn_status_code attn_use_isa(const char* name, char* message, size_t message_size);
+
+/* "0.1.0", of the library that is linked. */
+const char* attn_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

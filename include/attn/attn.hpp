@@ -1,0 +1,18 @@
+// attn: scaled dot-product attention for CPUs. This header includes all others.
+//
+//   attention.hpp   attention(AttentionArgs), workspace_size()      the operator
+//   layers.hpp      SelfAttention, MultiHeadAttention               with projections and weights
+//   softmax.hpp     softmax()                                       the fused row kernel
+//   tensor.hpp      Tensor, Output, bhtd(), bthd(), Mask, Bias      views of the caller's memory
+//   parallel.hpp    Parallel, ThreadPool                            whose threads
+//   isa.hpp         isa(), active_isa(), use_isa()                  which instruction set
+//   status.hpp      Status, throw_if_error()                        what went wrong
+#pragma once
+
+#include "attn/attention.hpp"
+#include "attn/isa.hpp"
+#include "attn/layers.hpp"
+#include "attn/parallel.hpp"
+#include "attn/softmax.hpp"
+#include "attn/status.hpp"
+#include "attn/tensor.hpp"

@@ -1,0 +1,90 @@
+// Attention layers with their projections. They own their weights: constructors throw, forward returns a value.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "attn/parallel.hpp"
+
+namespace attn {
+
+// How a weight matrix is stored, row-major.
+enum class WeightLayout {
+  in_out,  // [in, out]: y = x W, as the seed's NumPy
+  out_in,  // [out, in]: y = x W^T, as torch.nn.Linear
+};
+
+// What forward returns. Both are dense float32.
+struct AttentionResult {
+  std::vector<float> output;   // SelfAttention: [length, head_dim]; MultiHeadAttention: [batch, length, out_dim]
+  std::vector<float> weights;  // SelfAttention: [length, length]; MultiHeadAttention: [batch, num_heads, length, length], empty unless asked for
+};
+
+// Single-head self-attention, the seed of this project:
+//   Q = X W_q, K = X W_k, V = X W_v, weights = softmax(Q K^T / sqrt(head_dim)), output = weights V.
+class SelfAttention {
+ public:
+  // Weights are 0.1 * standard normal draws: W_q, then W_k, then W_v, each [embed_dim, head_dim] row-major, from the
+  // generator that NumPy's RandomState(seed).randn uses (MT19937, polar method), so the same seed gives the same weights.
+  // Throws std::invalid_argument if a dimension is not positive or embed_dim * head_dim is too large.
+  SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std::uint32_t seed = 42);
+
+  // Given weights, copied. W_q, W_k, W_v: embed_dim * head_dim floats each in `layout`. Throws on null.
+  SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, const float* w_q, const float* w_k, const float* w_v,
+                WeightLayout layout = WeightLayout::in_out);
+
+  // x: [length, embed_dim], dense. length 0 gives empty results. Throws std::invalid_argument on bad arguments.
+  [[nodiscard]] AttentionResult forward(const float* x, std::int64_t length) const;
+
+  [[nodiscard]] std::int64_t embed_dim() const noexcept { return embed_dim_; }
+  [[nodiscard]] std::int64_t head_dim() const noexcept { return head_dim_; }
+
+ private:
+  std::int64_t embed_dim_, head_dim_;
+  std::vector<float> w_qkv_;  // [embed_dim, 3 * head_dim]: one sgemm gives Q, K and V side by side
+};
+
+// What a MultiHeadAttention is made of. Pointers are read by the constructor only, which copies the weights.
+struct MultiHeadConfig {
+  std::int64_t embed_dim = 0, num_heads = 0;
+  std::int64_t kv_heads = 0;  // 0: num_heads; else num_heads is a multiple of it (grouped-query attention)
+  std::int64_t head_dim = 0;  // 0: embed_dim / num_heads, which must be whole
+  WeightLayout layout = WeightLayout::in_out;
+  const float *w_q = nullptr, *w_k = nullptr, *w_v = nullptr;  // embed_dim x (num_heads | kv_heads | kv_heads) * head_dim
+  const float *b_q = nullptr, *b_k = nullptr, *b_v = nullptr;  // optional biases, one float for each column
+  const float* w_o = nullptr;  // optional output projection, num_heads * head_dim x embed_dim
+  const float* b_o = nullptr;  // optional, [embed_dim]; only with w_o
+};
+
+struct ForwardOptions {
+  const std::int64_t* key_lengths = nullptr;  // [batch]: tokens from there on are padding, which no query attends to
+  bool causal = false;                        // query t sees keys 0..t, also in a padded batch (Alignment::top_left)
+  bool need_weights = false;                  // true: the blas path; false: the streaming path
+  const Parallel* parallel = nullptr;         // threads of the streaming path; BLAS has its own
+};
+
+// Multi-head self-attention: Q, K and V of all heads by one sgemm on concatenated weights, attention head by head read
+// in place from its result, then the output projection if there is one.
+class MultiHeadAttention {
+ public:
+  // Throws std::invalid_argument naming the member of `config` that is wrong.
+  explicit MultiHeadAttention(const MultiHeadConfig& config);
+
+  // x: [batch, length, embed_dim], dense. batch or length 0 gives empty results.
+  // Rows of queries beyond key_lengths[b] are computed like any other.
+  // Throws std::invalid_argument on bad arguments.
+  [[nodiscard]] AttentionResult forward(const float* x, std::int64_t batch, std::int64_t length,
+                                        const ForwardOptions& options = {}) const;
+
+  [[nodiscard]] std::int64_t embed_dim() const noexcept { return embed_dim_; }
+  [[nodiscard]] std::int64_t out_dim() const noexcept { return w_o_.empty() ? num_heads_ * head_dim_ : embed_dim_; }
+
+ private:
+  std::int64_t embed_dim_, num_heads_, kv_heads_, head_dim_;
+  std::vector<float> w_qkv_;  // [embed_dim, (num_heads + 2 kv_heads) * head_dim]
+  std::vector<float> b_qkv_;  // the same columns, or empty
+  std::vector<float> w_o_;    // [num_heads * head_dim, embed_dim], or empty
+  std::vector<float> b_o_;    // [embed_dim], or empty
+};
+
+}  // namespace attn

@@ -1,0 +1,38 @@
+// Threads: the library starts none unless the caller makes a ThreadPool.
+#pragma once
+
+#include <cstdint>
+
+namespace attn {
+
+// The caller's own parallel_for: run(context, count, task, argument) calls task(argument, i) once for every i in
+// [0, count), on any threads, in any order, and returns when all are done. It is called from the calling thread only,
+// with count <= threads; calling the tasks one after the other is allowed. No result depends on it.
+// tests/examples/openmp.cpp shows one for OpenMP.
+struct Parallel {
+  using Task = void (*)(void* argument, std::int64_t index);
+  void (*run)(void* context, std::int64_t count, Task task, void* argument) = nullptr;
+  void* context = nullptr;
+  std::int64_t threads = 1;  // how many tasks may run at the same time
+};
+
+// A small pool for those who have no parallel_for. `threads` counts the calling thread: 1 starts none.
+// Workers spin for about 100 microseconds before they sleep, so that calls of 200 microseconds gain from a second thread.
+// One call at a time uses a pool: a second caller's tasks run on its own thread alone. Not inherited across fork.
+class ThreadPool {
+ public:
+  // Throws std::invalid_argument if threads < 1, std::system_error if a thread cannot be started.
+  explicit ThreadPool(std::int64_t threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  // Valid as long as the pool. const Parallel p = pool.parallel(); args.parallel = &p;
+  [[nodiscard]] Parallel parallel() noexcept;
+
+ private:
+  struct State;
+  State* state_;
+};
+
+}  // namespace attn

@@ -1,0 +1,20 @@
+// The fused scale - max - exp - normalize softmax on its own.
+#pragma once
+
+#include <cstdint>
+
+#include "attn/status.hpp"
+
+namespace attn {
+
+// y[r][j] = exp(scale * x[r][j]) / sum_j exp(scale * x[r][j]), computed with the row's maximum taken off first.
+//
+// x, y: [rows, columns] float32, rows x_row_stride and y_row_stride floats apart (each at least columns in absolute
+// value if rows > 1), any alignment. y may be x with the same stride; any other overlap is an error.
+// rows or columns of 0: nothing to do. scale: any finite value; 1 if not given.
+// A row of only -inf (every key excluded) is 0. A row with a NaN, or with +inf, is NaN throughout.
+// The same bits on every CPU. No allocation, no lock.
+[[nodiscard]] Status softmax(const float* x, float* y, std::int64_t rows, std::int64_t columns,
+                             std::int64_t x_row_stride, std::int64_t y_row_stride, float scale = 1) noexcept;
+
+}  // namespace attn

@@ -1,0 +1,9 @@
+#include "kernels.hpp"
+#include "lanes_avx2.hpp"
+#include "tile.hpp"
+
+namespace attn::simd {
+
+constexpr Kernels avx2 = make_kernels<Avx2Lanes>("avx2");
+
+}  // namespace attn::simd

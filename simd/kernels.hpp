@@ -1,0 +1,80 @@
+// The border between src/ and simd/: what an instruction set offers, one table each. Declarations only.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace attn::simd {
+
+inline constexpr std::ptrdiff_t lane_count = 16;
+
+// Keys are softmaxed in blocks of this many, at absolute multiples of it. Part of the canonical order of arithmetic:
+// another value gives other bits. 512 was 6 % faster than 128 and costs 2 KiB of scores a row.
+inline constexpr std::ptrdiff_t key_block = 512;
+
+// Weights are 2^(d * (c_high + c_low)) with d = score - maximum <= 0, and 0 where d < d_min (see exp.hpp).
+struct Exponent {
+  float c_high, c_low;  // |scale| * log2(e) and what the first float lost of it
+  float d_min;          // the least d whose result is at least 2^-126
+};
+
+// y[r][j] = exp(scale * x[r][j]) / sum_j exp(scale * x[r][j]), with the row's maximum taken off first.
+struct SoftmaxRows {
+  const float* x;  // [rows] of `columns` floats, x_stride apart; any alignment
+  float* y;        // may be x with the same stride
+  std::ptrdiff_t rows, columns, x_stride, y_stride;
+  Exponent exponent;
+  bool negate;     // the scale is negative: -x takes the place of x
+  float *row_max, *row_sum;  // [rows] or null: the maximum of (-)x, -inf in a row of -inf, and the sum of the exponentials
+};
+
+// One tile of query rows against one block of at most key_block keys of one KV head.
+// Pointers into keys and values stand at the block's first key; begin/end count from there.
+struct Block {
+  std::ptrdiff_t rows, head_dim, value_dim;
+  const float* query;  // [rows, head_dim], packed, negated if the scale is negative
+  const float* keys;   // packed by pack_keys, or in place: [key, head_dim], key_stride floats apart
+  const float* values; // packed by pack_values for a block of `value_keys` keys, or in place: [key, value_dim], value_stride apart
+  bool packed;
+  std::ptrdiff_t key_stride, value_stride, value_keys;
+  const std::int32_t *begin, *end;  // [rows] the allowed keys of each row: begin <= j < end; nothing else is read in place
+  Exponent exponent;
+  // Running state of the tile, merged block after block. `first` overwrites it.
+  bool first;
+  float *row_max, *row_sum;  // [rows rounded up to 16]
+  float* output;             // [rows, output_stride]; not yet divided by row_sum
+  // Scratch, 64-byte aligned.
+  float* panel;         // [head_dim, 16 * direct_vectors]: keys turned in registers; in place only
+  float* scores;        // [rows, score_stride]
+  float* block_output;  // [rows, output_stride]
+  float *block_max, *block_sum;  // [rows rounded up to 16]
+  std::ptrdiff_t output_stride;  // value_dim rounded up to 16
+};
+
+// Not a power of two, so that the rows of a tile do not share the sets of the L1 cache.
+inline constexpr std::ptrdiff_t score_stride = key_block + lane_count;
+
+struct Kernels {
+  const char* name;
+  std::ptrdiff_t panel_keys;   // keys of one packed panel; a block is packed into whole panels
+  std::ptrdiff_t direct_keys;  // keys of one panel turned on the fly
+
+  // y[i] = 2^(d[i] * c) for n floats d <= 0; y may be d.
+  void (*exp_scaled)(const float* d, float* y, std::ptrdiff_t n, const Exponent& exponent);
+  void (*softmax_rows)(const SoftmaxRows& args);
+
+  // [count, head_dim] -> panels [head_dim, panel_keys]; missing keys of the last panel are 0.
+  void (*pack_keys)(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed);
+  // [count, value_dim] -> strips of panel_keys columns, each [count, columns of the strip rounded up to 16].
+  void (*pack_values)(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim, float* packed);
+  // Scores, softmax, weighted values and merge of one block.
+  void (*attend_block)(const Block& block);
+  // The merge of attend_block on its own: row_max, row_sum, output <- both of the state and of the block's.
+  void (*merge_block)(const Block& block);
+  // out[i] = o[i] / row_sum for n floats; 0 where row_sum is 0; NaN as 0x7fc00000, never -0.
+  void (*finish_row)(const float* o, float row_sum, float* out, std::ptrdiff_t n);
+};
+
+extern const Kernels scalar, avx2, avx512, neon;
+
+}  // namespace attn::simd

@@ -1,0 +1,124 @@
+// Sixteen float lanes in two ymm registers (AVX2 + FMA); lanes_scalar.hpp says what each operation means.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace attn::simd {
+namespace {
+
+// All ones in the first n of eight lanes (n may be below 0 or above 8).
+inline __m256i first8(std::ptrdiff_t n) {
+  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);
+}
+
+// clang-format off
+struct Avx2Lanes {
+  // Tile shape, 6 rows x 16 columns: 12 accumulators, 2 column registers and 1 broadcast of the 16 registers.
+  static constexpr int tile_rows = 6;
+  static constexpr int tile_vectors = 1;
+  static constexpr int direct_vectors = 1;
+
+  static Avx2Lanes zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+  static Avx2Lanes set1(float s) { return {_mm256_set1_ps(s), _mm256_set1_ps(s)}; }
+  static Avx2Lanes load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+  static Avx2Lanes load_first(const float* p, std::ptrdiff_t n) {
+    return {_mm256_maskload_ps(p, first8(n)), n > 8 ? _mm256_maskload_ps(p + 8, first8(n - 8)) : _mm256_setzero_ps()};
+  }
+  void store(float* p) const { _mm256_storeu_ps(p, lo); _mm256_storeu_ps(p + 8, hi); }
+  void store_first(float* p, std::ptrdiff_t n) const {
+    _mm256_maskstore_ps(p, first8(n), lo);
+    if (n > 8) _mm256_maskstore_ps(p + 8, first8(n - 8), hi);
+  }
+
+  __m256 lo, hi;
+};
+
+inline Avx2Lanes operator+(Avx2Lanes a, Avx2Lanes b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
+inline Avx2Lanes operator-(Avx2Lanes a, Avx2Lanes b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
+inline Avx2Lanes operator*(Avx2Lanes a, Avx2Lanes b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+inline Avx2Lanes fma(Avx2Lanes a, Avx2Lanes b, Avx2Lanes c) {
+  return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+inline Avx2Lanes max(Avx2Lanes a, Avx2Lanes b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
+// clang-format on
+
+inline Avx2Lanes zero_where_less(Avx2Lanes x, Avx2Lanes t, Avx2Lanes bound) {
+  return {_mm256_and_ps(x.lo, _mm256_cmp_ps(t.lo, bound.lo, _CMP_NLT_UQ)),
+          _mm256_and_ps(x.hi, _mm256_cmp_ps(t.hi, bound.hi, _CMP_NLT_UQ))};
+}
+
+inline Avx2Lanes keep_range(Avx2Lanes x, std::ptrdiff_t begin, std::ptrdiff_t end, Avx2Lanes fill) {
+  const __m256i lo = _mm256_andnot_si256(first8(begin), first8(end));
+  const __m256i hi = _mm256_andnot_si256(first8(begin - 8), first8(end - 8));
+  return {_mm256_blendv_ps(fill.lo, x.lo, _mm256_castsi256_ps(lo)),
+          _mm256_blendv_ps(fill.hi, x.hi, _mm256_castsi256_ps(hi))};
+}
+
+inline __m256 canonical_nan8(__m256 x) {
+  const __m256 nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
+  return _mm256_blendv_ps(x, nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+}
+inline Avx2Lanes canonical_nan(Avx2Lanes x) { return {canonical_nan8(x.lo), canonical_nan8(x.hi)}; }
+
+inline __m256 add_to_exponent8(__m256 x, __m256 n) {
+  const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(n), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), shifted));
+}
+inline Avx2Lanes add_to_exponent(Avx2Lanes x, Avx2Lanes n) {
+  return {add_to_exponent8(x.lo, n.lo), add_to_exponent8(x.hi, n.hi)};
+}
+
+inline float reduce_add(Avx2Lanes x) {
+  const __m256 a = _mm256_add_ps(x.lo, x.hi);
+  const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+inline float reduce_max(Avx2Lanes x) {
+  const __m256 a = _mm256_max_ps(x.lo, x.hi);
+  const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+
+// The 8x8 transpose: 2x2, then 4x4 inside 128-bit halves, then the halves.
+inline void transpose8(__m256& r0, __m256& r1, __m256& r2, __m256& r3, __m256& r4, __m256& r5, __m256& r6,
+                       __m256& r7) {
+  const __m256 a0 = _mm256_unpacklo_ps(r0, r1), a1 = _mm256_unpackhi_ps(r0, r1);
+  const __m256 a2 = _mm256_unpacklo_ps(r2, r3), a3 = _mm256_unpackhi_ps(r2, r3);
+  const __m256 a4 = _mm256_unpacklo_ps(r4, r5), a5 = _mm256_unpackhi_ps(r4, r5);
+  const __m256 a6 = _mm256_unpacklo_ps(r6, r7), a7 = _mm256_unpackhi_ps(r6, r7);
+  const __m256 b0 = _mm256_shuffle_ps(a0, a2, 0x44), b1 = _mm256_shuffle_ps(a0, a2, 0xee);
+  const __m256 b2 = _mm256_shuffle_ps(a1, a3, 0x44), b3 = _mm256_shuffle_ps(a1, a3, 0xee);
+  const __m256 b4 = _mm256_shuffle_ps(a4, a6, 0x44), b5 = _mm256_shuffle_ps(a4, a6, 0xee);
+  const __m256 b6 = _mm256_shuffle_ps(a5, a7, 0x44), b7 = _mm256_shuffle_ps(a5, a7, 0xee);
+  r0 = _mm256_permute2f128_ps(b0, b4, 0x20);
+  r1 = _mm256_permute2f128_ps(b1, b5, 0x20);
+  r2 = _mm256_permute2f128_ps(b2, b6, 0x20);
+  r3 = _mm256_permute2f128_ps(b3, b7, 0x20);
+  r4 = _mm256_permute2f128_ps(b0, b4, 0x31);
+  r5 = _mm256_permute2f128_ps(b1, b5, 0x31);
+  r6 = _mm256_permute2f128_ps(b2, b6, 0x31);
+  r7 = _mm256_permute2f128_ps(b3, b7, 0x31);
+}
+
+// Four 8x8 transposes; the two off the diagonal change places.
+inline void transpose(Avx2Lanes (&x)[16]) {
+  transpose8(x[0].lo, x[1].lo, x[2].lo, x[3].lo, x[4].lo, x[5].lo, x[6].lo, x[7].lo);
+  transpose8(x[8].hi, x[9].hi, x[10].hi, x[11].hi, x[12].hi, x[13].hi, x[14].hi, x[15].hi);
+  transpose8(x[0].hi, x[1].hi, x[2].hi, x[3].hi, x[4].hi, x[5].hi, x[6].hi, x[7].hi);
+  transpose8(x[8].lo, x[9].lo, x[10].lo, x[11].lo, x[12].lo, x[13].lo, x[14].lo, x[15].lo);
+  for (int i = 0; i < 8; ++i) {
+    const __m256 t = x[i].hi;
+    x[i].hi = x[i + 8].lo;
+    x[i + 8].lo = t;
+  }
+}
+
+}  // namespace
+}  // namespace attn::simd

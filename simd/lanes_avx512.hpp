@@ -1,0 +1,94 @@
+// Sixteen float lanes in one zmm register (AVX-512 F + DQ).
+// Every lanes_*.hpp offers the same operations; lanes_scalar.hpp says what each one means.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace attn::simd {
+namespace {
+
+// The first n lanes; 0 <= n <= 16.
+inline __mmask16 first(std::ptrdiff_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+
+// clang-format off
+struct Avx512Lanes {
+  // Tile shape, 6 rows x 64 columns: 24 accumulators, 4 column registers and 1 broadcast of the 32 registers.
+  static constexpr int tile_rows = 6;
+  static constexpr int tile_vectors = 4;
+  static constexpr int direct_vectors = 2;
+
+  static Avx512Lanes zero() { return {_mm512_setzero_ps()}; }
+  static Avx512Lanes set1(float s) { return {_mm512_set1_ps(s)}; }
+  static Avx512Lanes load(const float* p) { return {_mm512_loadu_ps(p)}; }
+  static Avx512Lanes load_first(const float* p, std::ptrdiff_t n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
+  void store(float* p) const { _mm512_storeu_ps(p, v); }
+  void store_first(float* p, std::ptrdiff_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
+
+  __m512 v;
+};
+
+inline Avx512Lanes operator+(Avx512Lanes a, Avx512Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline Avx512Lanes operator-(Avx512Lanes a, Avx512Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline Avx512Lanes operator*(Avx512Lanes a, Avx512Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Avx512Lanes fma(Avx512Lanes a, Avx512Lanes b, Avx512Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Avx512Lanes max(Avx512Lanes a, Avx512Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
+// clang-format on
+
+inline Avx512Lanes zero_where_less(Avx512Lanes x, Avx512Lanes t, Avx512Lanes bound) {
+  return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(t.v, bound.v, _CMP_NLT_UQ), x.v)};
+}
+
+inline Avx512Lanes keep_range(Avx512Lanes x, std::ptrdiff_t begin, std::ptrdiff_t end, Avx512Lanes fill) {
+  return {_mm512_mask_mov_ps(fill.v, static_cast<__mmask16>(first(end) & ~first(begin)), x.v)};
+}
+
+inline Avx512Lanes canonical_nan(Avx512Lanes x) {
+  const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
+  return {_mm512_castsi512_ps(_mm512_mask_set1_epi32(_mm512_castps_si512(x.v), nan, 0x7fc00000))};
+}
+
+inline Avx512Lanes add_to_exponent(Avx512Lanes x, Avx512Lanes n) {
+  const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(n.v), 23);
+  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.v), shifted))};
+}
+
+inline float reduce_add(Avx512Lanes x) {
+  const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
+  const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 c = _mm_add_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_add_ss(c, _mm_movehdup_ps(c)));
+}
+
+inline float reduce_max(Avx512Lanes x) {
+  const __m256 a = _mm256_max_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
+  const __m128 b = _mm_max_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+  const __m128 c = _mm_max_ps(b, _mm_movehl_ps(b, b));
+  return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
+}
+
+// Three shuffles deep: 2x2 inside pairs of rows, 4x4 inside 128-bit parts, then the parts themselves.
+inline void transpose(Avx512Lanes (&x)[16]) {
+  __m512 t[16];
+  for (int i = 0; i < 16; i += 4) {
+    const __m512 a = _mm512_unpacklo_ps(x[i].v, x[i + 1].v), b = _mm512_unpackhi_ps(x[i].v, x[i + 1].v);
+    const __m512 c = _mm512_unpacklo_ps(x[i + 2].v, x[i + 3].v), d = _mm512_unpackhi_ps(x[i + 2].v, x[i + 3].v);
+    t[i + 0] = _mm512_shuffle_ps(a, c, 0x44);
+    t[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
+    t[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
+    t[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+  }
+  for (int i = 0; i < 4; ++i) {
+    const __m512 a = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88);
+    const __m512 c = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd), d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
+    x[i + 0].v = _mm512_shuffle_f32x4(a, b, 0x88);
+    x[i + 4].v = _mm512_shuffle_f32x4(c, d, 0x88);
+    x[i + 8].v = _mm512_shuffle_f32x4(a, b, 0xdd);
+    x[i + 12].v = _mm512_shuffle_f32x4(c, d, 0xdd);
+  }
+}
+
+}  // namespace
+}  // namespace attn::simd

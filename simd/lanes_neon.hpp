@@ -1,0 +1,135 @@
+// Sixteen float lanes in four q registers (AArch64 NEON); lanes_scalar.hpp says what each operation means.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace attn::simd {
+namespace {
+
+// All ones in the first n of the four lanes whose numbers start at 4 * part.
+inline uint32x4_t first4(std::ptrdiff_t n, int part) {
+  static constexpr std::int32_t number[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return vcltq_s32(vld1q_s32(number + 4 * part), vdupq_n_s32(static_cast<std::int32_t>(n)));
+}
+
+struct NeonLanes {
+  // Tile shape, 6 rows x 16 columns: 24 accumulators, 4 column registers and 1 broadcast of the 32 registers.
+  static constexpr int tile_rows = 6;
+  static constexpr int tile_vectors = 1;
+  static constexpr int direct_vectors = 1;
+
+  static NeonLanes set1(float s) {
+    const float32x4_t q = vdupq_n_f32(s);
+    return {{q, q, q, q}};
+  }
+  static NeonLanes zero() { return set1(0.0f); }
+  static NeonLanes load(const float* p) {
+    return {{vld1q_f32(p), vld1q_f32(p + 4), vld1q_f32(p + 8), vld1q_f32(p + 12)}};
+  }
+  void store(float* p) const {
+    for (int i = 0; i < 4; ++i) vst1q_f32(p + 4 * i, v[i]);
+  }
+  // NEON has no masked memory access: partial vectors go through the stack.
+  static NeonLanes load_first(const float* p, std::ptrdiff_t n) {
+    float t[16] = {};
+    for (std::ptrdiff_t i = 0; i < n; ++i) t[i] = p[i];
+    return load(t);
+  }
+  void store_first(float* p, std::ptrdiff_t n) const {
+    float t[16];
+    store(t);
+    for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = t[i];
+  }
+
+  float32x4_t v[4];
+};
+
+inline NeonLanes operator+(NeonLanes a, NeonLanes b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vaddq_f32(a.v[i], b.v[i]);
+  return a;
+}
+inline NeonLanes operator-(NeonLanes a, NeonLanes b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vsubq_f32(a.v[i], b.v[i]);
+  return a;
+}
+inline NeonLanes operator*(NeonLanes a, NeonLanes b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vmulq_f32(a.v[i], b.v[i]);
+  return a;
+}
+inline NeonLanes fma(NeonLanes a, NeonLanes b, NeonLanes c) {
+  for (int i = 0; i < 4; ++i) c.v[i] = vfmaq_f32(c.v[i], a.v[i], b.v[i]);
+  return c;
+}
+// Compare and select, not FMAX: FMAX would hand on a NaN.
+inline NeonLanes max(NeonLanes a, NeonLanes b) {
+  for (int i = 0; i < 4; ++i) b.v[i] = vbslq_f32(vcgtq_f32(a.v[i], b.v[i]), a.v[i], b.v[i]);
+  return b;
+}
+
+inline NeonLanes zero_where_less(NeonLanes x, NeonLanes t, NeonLanes bound) {
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t less = vcltq_f32(t.v[i], bound.v[i]);
+    x.v[i] = vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x.v[i]), less));
+  }
+  return x;
+}
+
+inline NeonLanes keep_range(NeonLanes x, std::ptrdiff_t begin, std::ptrdiff_t end, NeonLanes fill) {
+  for (int i = 0; i < 4; ++i) x.v[i] = vbslq_f32(vbicq_u32(first4(end, i), first4(begin, i)), x.v[i], fill.v[i]);
+  return x;
+}
+
+inline NeonLanes canonical_nan(NeonLanes x) {
+  const float32x4_t nan = vreinterpretq_f32_u32(vdupq_n_u32(0x7fc00000u));
+  for (auto& q : x.v) q = vbslq_f32(vceqq_f32(q, q), q, nan);
+  return x;
+}
+
+inline NeonLanes add_to_exponent(NeonLanes x, NeonLanes n) {
+  for (int i = 0; i < 4; ++i) {
+    const int32x4_t shifted = vshlq_n_s32(vreinterpretq_s32_f32(n.v[i]), 23);
+    x.v[i] = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x.v[i]), shifted));
+  }
+  return x;
+}
+
+inline float reduce_add(NeonLanes x) {
+  const float32x4_t a = vaddq_f32(vaddq_f32(x.v[0], x.v[2]), vaddq_f32(x.v[1], x.v[3]));
+  const float32x2_t b = vadd_f32(vget_low_f32(a), vget_high_f32(a));
+  return vget_lane_f32(b, 0) + vget_lane_f32(b, 1);
+}
+
+inline float reduce_max(NeonLanes x) {
+  float lane[16];
+  x.store(lane);
+  float m = lane[15];
+  for (int i = 14; i >= 0; --i) m = lane[i] > m ? lane[i] : m;
+  return m;
+}
+
+// Sixteen 4x4 transposes; block (i, j) lands at (j, i).
+inline void transpose(NeonLanes (&x)[16]) {
+  for (int i = 0; i < 4; ++i)
+    for (int j = 0; j <= i; ++j) {
+      float32x4_t block[2][4];
+      for (int side = 0; side < 2; ++side) {
+        const int row = 4 * (side ? j : i), part = side ? i : j;
+        const float32x4x2_t ab = vtrnq_f32(x[row].v[part], x[row + 1].v[part]);
+        const float32x4x2_t cd = vtrnq_f32(x[row + 2].v[part], x[row + 3].v[part]);
+        for (int k = 0; k < 2; ++k) {
+          block[side][k] = vcombine_f32(vget_low_f32(ab.val[k]), vget_low_f32(cd.val[k]));
+          block[side][k + 2] = vcombine_f32(vget_high_f32(ab.val[k]), vget_high_f32(cd.val[k]));
+        }
+      }
+      for (int k = 0; k < 4; ++k) {
+        x[4 * j + k].v[i] = block[0][k];
+        x[4 * i + k].v[j] = block[1][k];
+      }
+    }
+}
+
+}  // namespace
+}  // namespace attn::simd

@@ -1,0 +1,118 @@
+// Sixteen float lanes as plain C++: the definition that every other lanes_*.hpp must equal bit for bit.
+// Needs no instruction set; __builtin_fmaf is the C library's fmaf, one rounding, where the CPU has no FMA.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace attn::simd {
+namespace {
+
+struct ScalarLanes {
+  // A tile of the streaming path has tile_rows rows and 16 * tile_vectors columns; any shape gives the same bits.
+  static constexpr int tile_rows = 4;
+  static constexpr int tile_vectors = 1;
+  static constexpr int direct_vectors = 1;
+
+  static ScalarLanes set1(float s) {
+    ScalarLanes x;
+    for (float& lane : x.v) lane = s;
+    return x;
+  }
+  static ScalarLanes zero() { return set1(0.0f); }
+  static ScalarLanes load(const float* p) {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = p[i];
+    return x;
+  }
+  // Lanes from n on are 0 and their memory is not touched; 0 <= n <= 16. Likewise store_first.
+  static ScalarLanes load_first(const float* p, std::ptrdiff_t n) {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = i < n ? p[i] : 0.0f;
+    return x;
+  }
+  void store(float* p) const {
+    for (int i = 0; i < 16; ++i) p[i] = v[i];
+  }
+  void store_first(float* p, std::ptrdiff_t n) const {
+    for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = v[i];
+  }
+
+  float v[16];
+};
+
+inline ScalarLanes operator+(ScalarLanes a, ScalarLanes b) {
+  for (int i = 0; i < 16; ++i) a.v[i] = a.v[i] + b.v[i];
+  return a;
+}
+inline ScalarLanes operator-(ScalarLanes a, ScalarLanes b) {
+  for (int i = 0; i < 16; ++i) a.v[i] = a.v[i] - b.v[i];
+  return a;
+}
+inline ScalarLanes operator*(ScalarLanes a, ScalarLanes b) {
+  for (int i = 0; i < 16; ++i) a.v[i] = a.v[i] * b.v[i];
+  return a;
+}
+// a * b + c with one rounding.
+inline ScalarLanes fma(ScalarLanes a, ScalarLanes b, ScalarLanes c) {
+  for (int i = 0; i < 16; ++i) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+  return c;
+}
+// b where a is NaN: with the running maximum as b, it never becomes NaN. (A NaN score is not lost: its
+// exponential is NaN, and so is the sum.)
+inline ScalarLanes max(ScalarLanes a, ScalarLanes b) {
+  for (int i = 0; i < 16; ++i) b.v[i] = a.v[i] > b.v[i] ? a.v[i] : b.v[i];
+  return b;
+}
+
+// 0 where t < bound, x elsewhere; where t is NaN x stays.
+inline ScalarLanes zero_where_less(ScalarLanes x, ScalarLanes t, ScalarLanes bound) {
+  for (int i = 0; i < 16; ++i) x.v[i] = t.v[i] < bound.v[i] ? 0.0f : x.v[i];
+  return x;
+}
+// x in lanes [begin, end), fill elsewhere; 0 <= begin, end <= 16.
+inline ScalarLanes keep_range(ScalarLanes x, std::ptrdiff_t begin, std::ptrdiff_t end, ScalarLanes fill) {
+  for (int i = 0; i < 16; ++i) x.v[i] = i >= begin && i < end ? x.v[i] : fill.v[i];
+  return x;
+}
+// Every NaN becomes 0x7fc00000: CPUs differ in the sign and payload of the NaN that they make.
+inline ScalarLanes canonical_nan(ScalarLanes x) {
+  for (float& lane : x.v) lane = lane == lane ? lane : __builtin_nanf("");
+  return x;
+}
+// x * 2^k for x in [0.5, 2], where the low bits of the float n hold the integer k (see exp.hpp).
+inline ScalarLanes add_to_exponent(ScalarLanes x, ScalarLanes n) {
+  for (int i = 0; i < 16; ++i) {
+    std::uint32_t bits, k;
+    __builtin_memcpy(&bits, &x.v[i], 4);
+    __builtin_memcpy(&k, &n.v[i], 4);
+    bits += k << 23;
+    __builtin_memcpy(&x.v[i], &bits, 4);
+  }
+  return x;
+}
+
+// The fixed tree: lanes 8 apart, then 4, 2, 1.
+inline float reduce_add(ScalarLanes x) {
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) x.v[i] = x.v[i] + x.v[i + half];
+  return x.v[0];
+}
+inline float reduce_max(ScalarLanes x) {
+  for (int half = 8; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) x.v[i] = x.v[i] > x.v[i + half] ? x.v[i] : x.v[i + half];
+  return x.v[0];
+}
+
+// x[i].v[j] and x[j].v[i] change places.
+inline void transpose(ScalarLanes (&x)[16]) {
+  for (int i = 0; i < 16; ++i)
+    for (int j = 0; j < i; ++j) {
+      const float t = x[i].v[j];
+      x[i].v[j] = x[j].v[i];
+      x[j].v[i] = t;
+    }
+}
+
+}  // namespace
+}  // namespace attn::simd

@@ -1,0 +1,9 @@
+#include "kernels.hpp"
+#include "lanes_scalar.hpp"
+#include "tile.hpp"
+
+namespace attn::simd {
+
+constexpr Kernels scalar = make_kernels<ScalarLanes>("scalar");
+
+}  // namespace attn::simd

@@ -1,0 +1,102 @@
+// The fused scale - max - exp - normalize softmax of one row, once, over lanes.
+//
+//   m = max_j x[j];  p[j] = 2^((x[j] - m) * c);  l = sum_j p[j];  y[j] = p[j] * (1 / l)
+//
+// Lane i sums the elements i, i + 16, ...; the lanes are added by the fixed tree of reduce_add.
+// Tails vanish by identities: -inf for the maximum, 0 for the sum.
+// A row of only -inf has m = -inf; 0 takes its place, so that every p and l are 0 and not NaN, and so is y.
+#pragma once
+
+#include <cstddef>
+
+#include "exp.hpp"
+#include "kernels.hpp"
+
+namespace attn::simd {
+namespace {
+
+inline constexpr float infinity = __builtin_inff();
+
+// The maximum that is subtracted: (-inf) - (-inf) would be NaN.
+inline float finite_max(float m) { return m == -infinity ? 0.0f : m; }
+
+template <class Lanes, bool Negate>
+inline Lanes signed_scores(Lanes x) {
+  if constexpr (Negate) return Lanes::set1(-0.0f) - x;
+  return x;
+}
+
+// max_j x[j] without the NaN among them. The order of a maximum does not matter: four chains hide its latency.
+template <class Lanes, bool Negate>
+inline float max_of_row(const float* x, std::ptrdiff_t n) {
+  Lanes m[4];
+  for (Lanes& chain : m) chain = Lanes::set1(-infinity);
+  std::ptrdiff_t j = 0;
+  for (; j + 64 <= n; j += 64)
+    for (int k = 0; k < 4; ++k) m[k] = max(signed_scores<Lanes, Negate>(Lanes::load(x + j + 16 * k)), m[k]);
+  for (; j + 16 <= n; j += 16) m[0] = max(signed_scores<Lanes, Negate>(Lanes::load(x + j)), m[0]);
+  if (j < n) {
+    const Lanes tail = signed_scores<Lanes, Negate>(Lanes::load_first(x + j, n - j));
+    m[1] = max(keep_range(tail, 0, n - j, Lanes::set1(-infinity)), m[1]);
+  }
+  return reduce_max(max(max(m[0], m[1]), max(m[2], m[3])));
+}
+
+template <class Lanes, bool Negate>
+inline void softmax_row(const float* x, float* y, std::ptrdiff_t n, const Exponent& exponent, float& row_max,
+                        float& row_sum) {
+  row_max = max_of_row<Lanes, Negate>(x, n);
+  const Lanes m = Lanes::set1(finite_max(row_max));
+
+  Lanes sum = Lanes::zero();
+  std::ptrdiff_t j = 0;
+  for (; j + 16 <= n; j += 16) {
+    const Lanes p = exp_scaled(signed_scores<Lanes, Negate>(Lanes::load(x + j)) - m, exponent);
+    p.store(y + j);
+    sum = sum + p;
+  }
+  if (j < n) {
+    const Lanes tail = signed_scores<Lanes, Negate>(Lanes::load_first(x + j, n - j));
+    const Lanes p = exp_scaled(keep_range(tail, 0, n - j, Lanes::set1(-infinity)) - m, exponent);
+    p.store_first(y + j, n - j);
+    sum = sum + p;
+  }
+  row_sum = reduce_add(sum);
+
+  // A NaN anywhere makes the whole row NaN: through the sum, and with the same bits on every CPU.
+  const float inverse = row_sum == 0.0f ? 0.0f : 1.0f / row_sum;
+  const Lanes scale = Lanes::set1(inverse);
+  if (inverse == inverse) {
+    for (j = 0; j + 16 <= n; j += 16) (Lanes::load(y + j) * scale).store(y + j);
+    if (j < n) (Lanes::load_first(y + j, n - j) * scale).store_first(y + j, n - j);
+  } else {
+    const Lanes nan = canonical_nan(scale);
+    for (j = 0; j + 16 <= n; j += 16) nan.store(y + j);
+    if (j < n) nan.store_first(y + j, n - j);
+  }
+}
+
+template <class Lanes, bool Negate>
+void softmax_rows_signed(const SoftmaxRows& a) {
+  for (std::ptrdiff_t r = 0; r < a.rows; ++r) {
+    float row_max, row_sum;
+    softmax_row<Lanes, Negate>(a.x + r * a.x_stride, a.y + r * a.y_stride, a.columns, a.exponent, row_max, row_sum);
+    if (a.row_max) a.row_max[r] = row_max;
+    if (a.row_sum) a.row_sum[r] = row_sum;
+  }
+}
+
+template <class Lanes>
+void softmax_rows(const SoftmaxRows& a) {
+  a.negate ? softmax_rows_signed<Lanes, true>(a) : softmax_rows_signed<Lanes, false>(a);
+}
+
+template <class Lanes>
+void exp_scaled_row(const float* d, float* y, std::ptrdiff_t n, const Exponent& exponent) {
+  std::ptrdiff_t j = 0;
+  for (; j + 16 <= n; j += 16) exp_scaled(Lanes::load(d + j), exponent).store(y + j);
+  if (j < n) exp_scaled(Lanes::load_first(d + j, n - j), exponent).store_first(y + j, n - j);
+}
+
+}  // namespace
+}  // namespace attn::simd

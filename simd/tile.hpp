@@ -1,0 +1,264 @@
+// The tiles of the streaming path, once, over lanes. Both products are the same tile,
+//
+//   c[r][x] (+)= sum_k a[r][k] * b[k][x],   one fma chain over k = 0, 1, 2, ... per element,
+//
+// with a = query rows and b = a panel of keys [head_dim, keys] for the scores,
+//      a = weights    and b = a strip of values [keys, columns] for the output.
+// A tile's shape, the packing and the order of the tiles change no chain, so they change no bit.
+#pragma once
+
+#include <cstddef>
+
+#include "exp.hpp"
+#include "kernels.hpp"
+#include "softmax.hpp"
+
+namespace attn::simd {
+namespace {
+
+struct Product {
+  const float* a;
+  std::ptrdiff_t a_stride;
+  const float* b;
+  std::ptrdiff_t b_stride;
+  std::ptrdiff_t depth;
+  float* c;
+  std::ptrdiff_t c_stride;
+  bool accumulate;      // start from c and not from 0
+  std::ptrdiff_t tail;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
+};
+
+template <class Lanes, int Rows, int Vectors, bool Tail>
+void multiply_tile(const Product& p) {
+  Lanes acc[Rows][Vectors];
+  if (p.accumulate) {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::load(p.c + r * p.c_stride + 16 * v);
+  } else {
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::zero();
+  }
+  const float *a = p.a, *b = p.b;
+  const std::ptrdiff_t a_stride = p.a_stride, b_stride = p.b_stride;
+  for (std::ptrdiff_t k = 0; k < p.depth; ++k, ++a, b += b_stride) {
+    Lanes column[Vectors];
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v)
+      column[v] = Tail && v == Vectors - 1 ? Lanes::load_first(b + 16 * v, p.tail) : Lanes::load(b + 16 * v);
+#pragma GCC unroll 8
+    for (int r = 0; r < Rows; ++r) {
+      const Lanes row = Lanes::set1(a[r * a_stride]);
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) acc[r][v] = fma(row, column[v], acc[r][v]);
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < Rows; ++r)
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) acc[r][v].store(p.c + r * p.c_stride + 16 * v);
+}
+
+// The tile of rows x 16 * vectors, 1 <= rows <= tile_rows, 1 <= vectors <= tile_vectors.
+template <class Lanes, int Rows = Lanes::tile_rows, int Vectors = Lanes::tile_vectors>
+void multiply(std::ptrdiff_t rows, std::ptrdiff_t vectors, const Product& p) {
+  if constexpr (Rows > 1)
+    if (rows < Rows) return multiply<Lanes, Rows - 1, Vectors>(rows, vectors, p);
+  if constexpr (Vectors > 1)
+    if (vectors < Vectors) return multiply<Lanes, Rows, Vectors - 1>(rows, vectors, p);
+  p.tail == 16 ? multiply_tile<Lanes, Rows, Vectors, false>(p) : multiply_tile<Lanes, Rows, Vectors, true>(p);
+}
+
+constexpr std::ptrdiff_t least(std::ptrdiff_t a, std::ptrdiff_t b) { return a < b ? a : b; }
+constexpr std::ptrdiff_t most(std::ptrdiff_t a, std::ptrdiff_t b) { return a > b ? a : b; }
+
+// keys[j][d] for j in [begin, end) -> panel[d][width], j counted from the panel's first key. Keys outside are 0 and not read.
+template <class Lanes>
+void pack_panel(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t begin, std::ptrdiff_t end,
+                std::ptrdiff_t head_dim, float* panel, std::ptrdiff_t width) {
+  for (std::ptrdiff_t j = 0; j < width; j += 16)
+    for (std::ptrdiff_t d = 0; d < head_dim; d += 16) {
+      const std::ptrdiff_t columns = least(16, head_dim - d);
+      Lanes x[16];
+      if (j >= begin && j + 16 <= end && columns == 16) {
+        for (int i = 0; i < 16; ++i) x[i] = Lanes::load(keys + (j + i) * stride + d);
+      } else {
+        for (int i = 0; i < 16; ++i)
+          x[i] = j + i >= begin && j + i < end ? Lanes::load_first(keys + (j + i) * stride + d, columns) : Lanes::zero();
+      }
+      transpose(x);
+      for (int i = 0; i < columns; ++i) x[i].store(panel + (d + i) * width + j);
+    }
+}
+
+template <class Lanes>
+void pack_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
+  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
+  for (std::ptrdiff_t j = 0; j < count; j += width)
+    pack_panel<Lanes>(keys + j * stride, stride, 0, least(width, count - j), head_dim, packed + j * head_dim, width);
+}
+
+template <class Lanes>
+void pack_values(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
+                 float* packed) {
+  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
+  for (std::ptrdiff_t e = 0; e < value_dim; e += width) {
+    const std::ptrdiff_t columns = least(width, value_dim - e);
+    for (std::ptrdiff_t j = 0; j < count; ++j)
+      for (std::ptrdiff_t x = 0; x < columns; x += 16, packed += 16)
+        Lanes::load_first(values + j * stride + e + x, least(16, columns - x)).store(packed);
+  }
+}
+
+// scores[r][j] = q[r] . k[j] for the allowed keys (and, in a tile, for some that are not: nobody reads those).
+template <class Lanes>
+void score_tiles(const Block& b) {
+  std::ptrdiff_t begin = key_block, end = 0;
+  for (std::ptrdiff_t r = 0; r < b.rows; ++r)
+    if (b.begin[r] < b.end[r]) begin = least(begin, b.begin[r]), end = most(end, b.end[r]);
+
+  const std::ptrdiff_t width = 16 * (b.packed ? Lanes::tile_vectors : Lanes::direct_vectors);
+  for (std::ptrdiff_t j = begin / width * width; j < end; j += width) {
+    const float* panel = b.keys + j * b.head_dim;
+    if (!b.packed) {
+      pack_panel<Lanes>(b.keys + j * b.key_stride, b.key_stride, begin - j, end - j, b.head_dim, b.panel, width);
+      panel = b.panel;
+    }
+    const std::ptrdiff_t vectors = least(width, (end - j + 15) / 16 * 16) / 16;
+    for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::tile_rows) {
+      const std::ptrdiff_t rows = least(Lanes::tile_rows, b.rows - r);
+      bool wanted = false;
+      for (std::ptrdiff_t i = r; i < r + rows; ++i) wanted |= b.begin[i] < most(j, least(j + width, b.end[i])) && b.end[i] > j;
+      if (!wanted) continue;
+      multiply<Lanes>(rows, vectors,
+                      {b.query + r * b.head_dim, b.head_dim, panel, width, b.head_dim, b.scores + r * score_stride + j,
+                       score_stride, false, 16});
+    }
+  }
+}
+
+// weights[r][j] = 2^((s[r][j] - m[r]) * c) in place, for j in [begin, end); m and l = sum of the weights beside it.
+// Whole vectors are written: their lanes outside the range become 0.
+template <class Lanes>
+void softmax_block_row(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, const Exponent& exponent, float& row_max,
+                       float& row_sum) {
+  row_max = -infinity;
+  row_sum = 0.0f;
+  if (begin >= end) return;
+  // The edges are masked once, so that both passes run over whole vectors.
+  const std::ptrdiff_t first = begin / 16 * 16, last = (end - 1) / 16 * 16;
+  const Lanes none = Lanes::set1(-infinity);
+  keep_range(Lanes::load(s + last), begin > last ? begin - last : 0, end - last, none).store(s + last);
+  if (begin > first) keep_range(Lanes::load(s + first), begin - first, 16, none).store(s + first);
+
+  row_max = max_of_row<Lanes, false>(s + first, last + 16 - first);
+  const Lanes m = Lanes::set1(finite_max(row_max));
+  Lanes sum = Lanes::zero();
+  for (std::ptrdiff_t j = first; j <= last; j += 16) {
+    const Lanes p = exp_scaled(Lanes::load(s + j) - m, exponent);
+    p.store(s + j);
+    sum = sum + p;
+  }
+  row_sum = reduce_add(sum);
+}
+
+// output[r][e] = sum over the allowed keys j, in order, of weights[r][j] * v[j][e].
+// Rows of a tile that see different keys are multiplied together only where they all see the key; at the edges each row
+// goes alone. So no product with an excluded key is formed, whatever stands in its values.
+template <class Lanes>
+void value_tiles(const Block& b, float* output) {
+  for (std::ptrdiff_t r = 0; r < b.rows; ++r)
+    for (std::ptrdiff_t e = 0; e < b.output_stride; e += 16) Lanes::zero().store(output + r * b.output_stride + e);
+  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
+  constexpr std::ptrdiff_t chunk = 64;  // keys: 16 KiB of values, which stay in L1 while the row tiles pass
+
+  std::ptrdiff_t last = 0;
+  for (std::ptrdiff_t r = 0; r < b.rows; ++r) last = most(last, b.end[r]);
+  for (std::ptrdiff_t key = 0; key < last; key += chunk)
+    for (std::ptrdiff_t e = 0; e < b.value_dim; e += width) {
+      const std::ptrdiff_t columns = least(width, b.value_dim - e), vectors = (columns + 15) / 16;
+      const float* values = b.packed ? b.values + e * b.value_keys : b.values + e;
+      const std::ptrdiff_t stride = b.packed ? 16 * vectors : b.value_stride;
+      const std::ptrdiff_t tail = b.packed || columns % 16 == 0 ? 16 : columns % 16;
+
+      auto accumulate = [&](std::ptrdiff_t r, std::ptrdiff_t rows, std::ptrdiff_t begin, std::ptrdiff_t end) {
+        if (begin < end)
+          multiply<Lanes>(rows, vectors,
+                          {b.scores + r * score_stride + begin, score_stride, values + begin * stride, stride, end - begin,
+                           output + r * b.output_stride + e, b.output_stride, true, tail});
+      };
+      for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::tile_rows) {
+        const std::ptrdiff_t rows = least(Lanes::tile_rows, b.rows - r);
+        std::ptrdiff_t begin = key, end = least(key + chunk, last);  // the keys of the chunk that all rows see
+        for (std::ptrdiff_t i = r; i < r + rows; ++i) begin = most(begin, b.begin[i]), end = least(end, b.end[i]);
+        if (begin >= end) begin = end = key + chunk;  // none: each row alone
+        for (std::ptrdiff_t i = r; i < r + rows; ++i) accumulate(i, 1, most(key, b.begin[i]), least(begin, b.end[i]));
+        accumulate(r, rows, begin, end);
+        for (std::ptrdiff_t i = r; i < r + rows; ++i)
+          accumulate(i, 1, most(end, b.begin[i]), least(key + chunk, b.end[i]));
+      }
+    }
+}
+
+// M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes
+// nothing: its factor is 0 and the other's is exactly 1.
+template <class Lanes>
+void merge_block(const Block& b) {
+  for (std::ptrdiff_t r = 0; r < b.rows; r += 16) {
+    const Lanes m = Lanes::load(b.row_max + r), block_m = Lanes::load(b.block_max + r);
+    const Lanes top = max(block_m, m);
+    const Lanes lowest = Lanes::set1(-__FLT_MAX__);
+    const Lanes finite = max(top, lowest);  // (-inf) - (-inf) would be NaN
+    const Lanes keep = exp_scaled(m - finite, b.exponent), add = exp_scaled(block_m - finite, b.exponent);
+    top.store(b.row_max + r);
+    fma(Lanes::load(b.row_sum + r), keep, Lanes::load(b.block_sum + r) * add).store(b.row_sum + r);
+    keep.store(b.block_max + r);
+    add.store(b.block_sum + r);
+  }
+  for (std::ptrdiff_t r = 0; r < b.rows; ++r) {
+    const Lanes keep = Lanes::set1(b.block_max[r]), add = Lanes::set1(b.block_sum[r]);
+    for (std::ptrdiff_t e = r * b.output_stride; e < (r + 1) * b.output_stride; e += 16)
+      fma(Lanes::load(b.output + e), keep, Lanes::load(b.block_output + e) * add).store(b.output + e);
+  }
+}
+
+template <class Lanes>
+void attend_block(const Block& b) {
+  score_tiles<Lanes>(b);
+  float* block_max = b.first ? b.row_max : b.block_max;
+  float* block_sum = b.first ? b.row_sum : b.block_sum;
+  for (std::ptrdiff_t r = 0; r < b.rows; ++r)
+    softmax_block_row<Lanes>(b.scores + r * score_stride, b.begin[r], b.end[r], b.exponent, block_max[r], block_sum[r]);
+  value_tiles<Lanes>(b, b.first ? b.output : b.block_output);
+  if (!b.first) merge_block<Lanes>(b);
+}
+
+// One division a row, one product an element. Adding +0 turns -0 to +0: a chain that began at a skipped key and one that
+// began at a weight of 0 may differ in that sign and in nothing else.
+template <class Lanes>
+void finish_row(const float* o, float row_sum, float* out, std::ptrdiff_t n) {
+  const Lanes inverse = Lanes::set1(row_sum == 0.0f ? 0.0f : 1.0f / row_sum);
+  std::ptrdiff_t e = 0;
+  for (; e + 16 <= n; e += 16) canonical_nan(fma(Lanes::load(o + e), inverse, Lanes::zero())).store(out + e);
+  if (e < n) canonical_nan(fma(Lanes::load_first(o + e, n - e), inverse, Lanes::zero())).store_first(out + e, n - e);
+}
+
+template <class Lanes>
+constexpr Kernels make_kernels(const char* name) {
+  return {name,
+          16 * Lanes::tile_vectors,
+          16 * Lanes::direct_vectors,
+          exp_scaled_row<Lanes>,
+          softmax_rows<Lanes>,
+          pack_keys<Lanes>,
+          pack_values<Lanes>,
+          attend_block<Lanes>,
+          merge_block<Lanes>,
+          finish_row<Lanes>};
+}
+
+}  // namespace
+}  // namespace attn::simd

@@ -1,0 +1,29 @@
+// The scale of the scores, and the constants of exp_scaled for it.
+#pragma once
+
+#include <cmath>
+
+#include "attn/attention.hpp"
+#include "simd/kernels.hpp"
+
+namespace attn {
+
+// The scale that a call asks for; 1 / sqrt(head_dim) in double if it asks for none.
+inline double effective_scale(const AttentionArgs& args) noexcept {
+  return args.scale != 0 ? static_cast<double>(args.scale) : 1.0 / std::sqrt(static_cast<double>(args.head_dim));
+}
+
+// exp(|scale| * d) = 2^(d * c), c = |scale| * log2(e) as the sum of two floats; d_min as kernels.hpp says.
+// In double: 24 + 24 bits of c, and its products with floats, are exact to 2^-53.
+inline simd::Exponent make_exponent(double scale) noexcept {
+  constexpr double log2_e = 1.4426950408889634;
+  const double c = std::fabs(scale) * log2_e;
+  simd::Exponent exponent;
+  exponent.c_high = static_cast<float>(c);
+  exponent.c_low = static_cast<float>(c - static_cast<double>(exponent.c_high));
+  exponent.d_min = static_cast<float>(-126.0 / c);  // -inf for c = 0: nothing is flushed
+  if (c > 0 && static_cast<double>(exponent.d_min) * c < -126.0) exponent.d_min = std::nextafterf(exponent.d_min, 0.0f);
+  return exponent;
+}
+
+}  // namespace attn

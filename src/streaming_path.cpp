@@ -1,0 +1,315 @@
+#include "streaming_path.hpp"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdint>
+#include <limits>
+
+#include "exponent.hpp"
+#include "keys.hpp"
+#include "log_sum_exp.hpp"
+#include "tile_scratch.hpp"
+
+// A *pair* is one KV head of one batch item. Its rows are the query rows of all query heads of its group, query by query:
+// row r is query r / group of head r % group, so that the rows of a tile stand close together among the keys.
+//
+// Three ways to spread the work; none changes a bit, because a row's blocks are computed apart and merged left to right:
+//   direct   few rows (decode): K and V are read in place. A task is a pair, or one block of a pair if pairs are few.
+//   heads    many pairs: a task is a pair, which packs its K and V for itself and runs all its tiles.
+//   tiles    few pairs: pair after pair, all threads pack its blocks, then all run its tiles.
+
+namespace attn::streaming_path {
+namespace {
+
+using simd::key_block;
+
+// Up to this many rows a pair's K and V are read in place. Measured at D = 64 and 128: ahead of packing below about 16.
+constexpr std::int64_t direct_rows = 12;
+// Rows of a packed tile: 48 to 96 were equal within 2 %; a multiple of every ISA's tile_rows.
+constexpr std::int64_t most_tile_rows = 48;
+// Below this many multiply-adds (about 20 microseconds) a second thread costs more than it brings.
+constexpr double threads_pay = 1.5e6;
+
+enum class Spread { direct, direct_blocks, heads, tiles };
+
+struct Plan {
+  const AttentionArgs& args;
+  const simd::Kernels& kernels;
+  std::int64_t pairs, group, rows;  // rows of one pair
+  std::int64_t tile_rows, tiles;    // of one pair
+  std::int64_t blocks;              // of key_length
+  std::int64_t output_stride;
+  std::int64_t workers;
+  Spread spread;
+  double scale;
+  simd::Exponent exponent;
+};
+
+Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept {
+  Plan plan{args, kernels, 0, 1, 0, 0, 0, 0, 0, 1, Spread::direct, effective_scale(args), {}};
+  plan.exponent = make_exponent(plan.scale);
+  plan.pairs = static_cast<std::int64_t>(saturating_product(args.batch, args.kv_heads));
+  plan.group = args.kv_heads > 0 ? args.query_heads / args.kv_heads : 1;
+  plan.rows = static_cast<std::int64_t>(saturating_product(args.query_length, plan.group));
+  plan.blocks = args.key_length / key_block + (args.key_length % key_block != 0);
+  plan.output_stride = round_up(args.value_dim, simd::lane_count);
+
+  const std::int64_t threads = args.parallel ? args.parallel->threads : 1;
+  const double multiply_adds = static_cast<double>(plan.pairs) * static_cast<double>(plan.rows) *
+                               static_cast<double>(args.key_length) * static_cast<double>(args.head_dim + args.value_dim);
+  plan.workers = multiply_adds < threads_pay ? 1 : threads;
+
+  const bool many_pairs = plan.workers == 1 || plan.pairs >= 4 * plan.workers;
+  if (plan.rows <= direct_rows) {
+    plan.spread = many_pairs || plan.blocks < 2 ? Spread::direct : Spread::direct_blocks;
+    plan.tile_rows = plan.rows;
+  } else {
+    plan.spread = many_pairs ? Spread::heads : Spread::tiles;
+    const std::int64_t tiles = plan.rows / most_tile_rows + (plan.rows % most_tile_rows != 0);
+    plan.tile_rows = round_up(plan.rows / tiles + (plan.rows % tiles != 0), 12);
+  }
+  plan.tiles = plan.rows == 0 ? 0 : plan.rows / plan.tile_rows + (plan.rows % plan.tile_rows != 0);
+  return plan;
+}
+
+struct Packed {
+  float *keys, *values;
+
+  // Key j of block i stands behind i * key_block * head_dim floats, its value behind i * key_block * output_stride.
+  static Packed take(Arena& arena, const Plan& plan) noexcept {
+    const std::int64_t keys = round_up(plan.args.key_length, plan.kernels.panel_keys);
+    return {arena.take<float>(saturating_product(keys, plan.args.head_dim)),
+            arena.take<float>(saturating_product(keys, plan.output_stride))};
+  }
+};
+
+struct Pair {
+  std::int64_t batch, kv_head;
+  const float *keys, *values;
+  std::int64_t key_length;
+};
+
+Pair pair_at(const Plan& plan, std::int64_t index) noexcept {
+  const AttentionArgs& a = plan.args;
+  const std::int64_t b = index / a.kv_heads, h = index % a.kv_heads;
+  return {b, h, static_cast<const float*>(a.key.data) + b * a.key.batch_stride + h * a.key.head_stride,
+          static_cast<const float*>(a.value.data) + b * a.value.batch_stride + h * a.value.head_stride, key_length(a, b)};
+}
+
+// Some rows of a pair, loaded into scratch: their queries, and the blocks that any of them sees.
+struct Tile {
+  std::int64_t first_row, rows, first_block, last_block;
+};
+
+Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const TileScratch& scratch) noexcept {
+  const AttentionArgs& a = plan.args;
+  Tile tile{index * plan.tile_rows, 0, std::numeric_limits<std::int64_t>::max(), 0};
+  tile.rows = std::min(plan.tile_rows, plan.rows - tile.first_row);
+  const float sign = a.scale < 0 ? -1.0f : 1.0f;
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    const std::int64_t query = (tile.first_row + r) / plan.group;
+    const std::int64_t head = pair.kv_head * plan.group + (tile.first_row + r) % plan.group;
+    const float* from = static_cast<const float*>(a.query.data) + pair.batch * a.query.batch_stride +
+                        head * a.query.head_stride + query * a.query.row_stride;
+    float* to = scratch.query + r * a.head_dim;
+    for (std::int64_t d = 0; d < a.head_dim; ++d) to[d] = sign * from[d];
+
+    const KeyRange keys = allowed_keys(a, pair.batch, query);
+    if (keys.begin >= keys.end) continue;
+    tile.first_block = std::min(tile.first_block, keys.begin / key_block);
+    tile.last_block = std::max(tile.last_block, (keys.end + key_block - 1) / key_block);
+  }
+  return tile;
+}
+
+// The state of the tile after key block `index`. `packed` is null to read K and V in place.
+void attend_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int64_t index, const Packed* packed,
+                  const TileScratch& scratch, const TileState& state, bool first) noexcept {
+  const AttentionArgs& a = plan.args;
+  const std::int64_t key = index * key_block;
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    const KeyRange keys = allowed_keys(a, pair.batch, (tile.first_row + r) / plan.group);
+    scratch.begin[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(keys.begin - key, 0, key_block));
+    scratch.end[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(keys.end - key, 0, key_block));
+  }
+  simd::Block block;
+  block.rows = tile.rows;
+  block.head_dim = a.head_dim;
+  block.value_dim = a.value_dim;
+  block.query = scratch.query;
+  block.packed = packed != nullptr;
+  block.keys = packed ? packed->keys + key * a.head_dim : pair.keys + key * a.key.row_stride;
+  block.values = packed ? packed->values + key * plan.output_stride : pair.values + key * a.value.row_stride;
+  block.key_stride = a.key.row_stride;
+  block.value_stride = a.value.row_stride;
+  block.value_keys = std::min(key_block, pair.key_length - key);
+  block.begin = scratch.begin;
+  block.end = scratch.end;
+  block.exponent = plan.exponent;
+  block.first = first;
+  block.row_max = state.row_max;
+  block.row_sum = state.row_sum;
+  block.output = state.output;
+  block.panel = scratch.panel;
+  block.scores = scratch.scores;
+  block.block_output = scratch.block.output;
+  block.block_max = scratch.block.row_max;
+  block.block_sum = scratch.block.row_sum;
+  block.output_stride = plan.output_stride;
+  plan.kernels.attend_block(block);
+}
+
+// The caller's output and log-sum-exp of the tile's rows.
+void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const TileState& state) noexcept {
+  const AttentionArgs& a = plan.args;
+  const bool empty = tile.first_block >= tile.last_block;
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    const std::int64_t query = (tile.first_row + r) / plan.group;
+    const std::int64_t head = pair.kv_head * plan.group + (tile.first_row + r) % plan.group;
+    float* out = a.output.data + pair.batch * a.output.batch_stride + head * a.output.head_stride + query * a.output.row_stride;
+    if (empty) {
+      std::fill(out, out + a.value_dim, 0.0f);
+    } else {
+      plan.kernels.finish_row(state.output + r * plan.output_stride, state.row_sum[r], out, a.value_dim);
+    }
+    if (a.logsumexp)
+      a.logsumexp[(pair.batch * a.query_heads + head) * a.query_length + query] =
+          empty ? -std::numeric_limits<float>::infinity() : log_sum_exp(state.row_max[r], state.row_sum[r], plan.scale);
+  }
+}
+
+void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Packed* packed, const TileScratch& scratch) noexcept {
+  const Tile tile = load_tile(plan, pair, index, scratch);
+  for (std::int64_t i = tile.first_block; i < tile.last_block; ++i)
+    attend_block(plan, pair, tile, i, packed, scratch, scratch.state, i == tile.first_block);
+  finish_tile(plan, pair, tile, scratch.state);
+}
+
+void pack_block(const Plan& plan, const Pair& pair, std::int64_t index, const Packed& packed) noexcept {
+  const AttentionArgs& a = plan.args;
+  const std::int64_t key = index * key_block, count = std::min(key_block, pair.key_length - key);
+  if (count <= 0) return;
+  plan.kernels.pack_keys(pair.keys + key * a.key.row_stride, a.key.row_stride, count, a.head_dim, packed.keys + key * a.head_dim);
+  plan.kernels.pack_values(pair.values + key * a.value.row_stride, a.value.row_stride, count, a.value_dim,
+                           packed.values + key * plan.output_stride);
+}
+
+// Calls task(worker, i) for every i in [0, count): each of the workers takes the next i that is left.
+template <class Task>
+void for_each(const Plan& plan, std::int64_t count, const Task& task) noexcept {
+  struct Shared {
+    const Task& task;
+    std::int64_t count;
+    std::atomic<std::int64_t> next;
+  } shared{task, count, {0}};
+  const auto work = [](void* argument, std::int64_t worker) {
+    Shared& s = *static_cast<Shared*>(argument);
+    for (std::int64_t i; (i = s.next.fetch_add(1, std::memory_order_relaxed)) < s.count;) s.task(worker, i);
+  };
+  const std::int64_t workers = std::min(plan.workers, count);
+  if (workers <= 1) return work(&shared, 0);
+  plan.args.parallel->run(plan.args.parallel->context, workers, work, &shared);
+}
+
+struct Workspace {
+  TileScratch* scratch;  // [workers]
+  Packed* packed;        // [workers] for heads, [1] for tiles
+  TileState* partial;    // [pairs * blocks] for direct_blocks: every block's result on its own
+};
+
+Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
+  const bool direct = plan.spread == Spread::direct || plan.spread == Spread::direct_blocks;
+  const std::int64_t packs = direct ? 0 : plan.spread == Spread::heads ? plan.workers : 1;
+  const std::int64_t partials = plan.spread == Spread::direct_blocks ? plan.pairs * plan.blocks : 0;
+  Workspace w{arena.take<TileScratch>(plan.workers), arena.take<Packed>(packs), arena.take<TileState>(partials)};
+  for (std::int64_t i = 0; i < plan.workers; ++i) {
+    const TileScratch scratch = TileScratch::take(arena, plan.tile_rows, plan.args.head_dim, plan.output_stride,
+                                                  direct ? plan.kernels.direct_keys : 0);
+    if (w.scratch) w.scratch[i] = scratch;
+  }
+  for (std::int64_t i = 0; i < packs; ++i) {
+    const Packed packed = Packed::take(arena, plan);
+    if (w.packed) w.packed[i] = packed;
+  }
+  for (std::int64_t i = 0; i < partials; ++i) {
+    const TileState partial = TileState::take(arena, plan.tile_rows, plan.output_stride);
+    if (w.partial) w.partial[i] = partial;
+  }
+  return w;
+}
+
+void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {
+  for_each(plan, plan.pairs * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
+    const Pair pair = pair_at(plan, i / plan.blocks);
+    const Tile tile = load_tile(plan, pair, 0, w.scratch[worker]);
+    const std::int64_t block = i % plan.blocks;
+    if (block >= tile.first_block && block < tile.last_block)
+      attend_block(plan, pair, tile, block, nullptr, w.scratch[worker], w.partial[i], true);
+  });
+  for (std::int64_t p = 0; p < plan.pairs; ++p) {
+    const Pair pair = pair_at(plan, p);
+    const Tile tile = load_tile(plan, pair, 0, w.scratch[0]);
+    const TileState* partial = w.partial + p * plan.blocks;
+    if (tile.first_block >= tile.last_block) {
+      finish_tile(plan, pair, tile, partial[0]);
+      continue;
+    }
+    simd::Block merge{};
+    merge.rows = tile.rows;
+    merge.exponent = plan.exponent;
+    merge.output_stride = plan.output_stride;
+    merge.row_max = partial[tile.first_block].row_max;
+    merge.row_sum = partial[tile.first_block].row_sum;
+    merge.output = partial[tile.first_block].output;
+    for (std::int64_t block = tile.first_block + 1; block < tile.last_block; ++block) {
+      merge.block_max = partial[block].row_max;
+      merge.block_sum = partial[block].row_sum;
+      merge.block_output = partial[block].output;
+      plan.kernels.merge_block(merge);
+    }
+    finish_tile(plan, pair, tile, {merge.row_max, merge.row_sum, merge.output});
+  }
+}
+
+}  // namespace
+
+std::size_t workspace_size(const AttentionArgs& args, const simd::Kernels& kernels) noexcept {
+  const Plan plan = make_plan(args, kernels);
+  if (plan.pairs == 0 || plan.rows == 0) return 0;
+  Arena arena(0);
+  lay_out(plan, arena);
+  return arena.used();
+}
+
+void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspace) noexcept {
+  const Plan plan = make_plan(args, kernels);
+  if (plan.pairs == 0 || plan.rows == 0) return;
+  Arena arena(reinterpret_cast<std::uintptr_t>(workspace));
+  const Workspace w = lay_out(plan, arena);
+
+  switch (plan.spread) {
+    case Spread::direct:
+      return for_each(plan, plan.pairs, [&](std::int64_t worker, std::int64_t p) {
+        run_tile(plan, pair_at(plan, p), 0, nullptr, w.scratch[worker]);
+      });
+    case Spread::direct_blocks:
+      return run_direct_blocks(plan, w);
+    case Spread::heads:
+      return for_each(plan, plan.pairs, [&](std::int64_t worker, std::int64_t p) {
+        const Pair pair = pair_at(plan, p);
+        for (std::int64_t i = 0; i < plan.blocks; ++i) pack_block(plan, pair, i, w.packed[worker]);
+        for (std::int64_t t = 0; t < plan.tiles; ++t) run_tile(plan, pair, t, &w.packed[worker], w.scratch[worker]);
+      });
+    case Spread::tiles:
+      for (std::int64_t p = 0; p < plan.pairs; ++p) {
+        const Pair pair = pair_at(plan, p);
+        for_each(plan, plan.blocks, [&](std::int64_t, std::int64_t i) { pack_block(plan, pair, i, w.packed[0]); });
+        // Last tile first: under causal it has the most keys, and the short ones fill the end.
+        for_each(plan, plan.tiles, [&](std::int64_t worker, std::int64_t i) {
+          run_tile(plan, pair, plan.tiles - 1 - i, w.packed, w.scratch[worker]);
+        });
+      }
+  }
+}
+
+}  // namespace attn::streaming_path
