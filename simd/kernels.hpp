@@ -39,6 +39,9 @@ struct Block {
   std::ptrdiff_t key_stride, value_stride, value_keys;
   const std::int32_t *begin, *end;  // [rows] the allowed keys of each row: begin <= j < end; nothing else is read in place
   Exponent exponent;
+  // Rows of memory that will be wanted soon: they are prefetched while the scores are multiplied. May be none.
+  const void* const* ahead;
+  std::ptrdiff_t ahead_rows, ahead_bytes;  // bytes of each row
   // Running state of the tile, merged block after block. `first` overwrites it.
   bool first;
   float *row_max, *row_sum;  // [rows rounded up to 16]

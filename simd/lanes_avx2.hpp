@@ -21,6 +21,7 @@ struct Avx2Lanes {
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
   static constexpr int direct_vectors = 1;
+  static constexpr int exp_vectors = 1;
 
   static Avx2Lanes zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
   static Avx2Lanes set1(float s) { return {_mm256_set1_ps(s), _mm256_set1_ps(s)}; }
@@ -37,11 +38,16 @@ struct Avx2Lanes {
   __m256 lo, hi;
 };
 
+inline Avx2Lanes in_register(Avx2Lanes x) { return x; }
+
 inline Avx2Lanes operator+(Avx2Lanes a, Avx2Lanes b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 inline Avx2Lanes operator-(Avx2Lanes a, Avx2Lanes b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline Avx2Lanes operator*(Avx2Lanes a, Avx2Lanes b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
 inline Avx2Lanes fma(Avx2Lanes a, Avx2Lanes b, Avx2Lanes c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
+}
+inline Avx2Lanes fms(Avx2Lanes a, Avx2Lanes b, Avx2Lanes c) {
+  return {_mm256_fmsub_ps(a.lo, b.lo, c.lo), _mm256_fmsub_ps(a.hi, b.hi, c.hi)};
 }
 inline Avx2Lanes max(Avx2Lanes a, Avx2Lanes b) { return {_mm256_max_ps(a.lo, b.lo), _mm256_max_ps(a.hi, b.hi)}; }
 // clang-format on
@@ -64,12 +70,12 @@ inline __m256 canonical_nan8(__m256 x) {
 }
 inline Avx2Lanes canonical_nan(Avx2Lanes x) { return {canonical_nan8(x.lo), canonical_nan8(x.hi)}; }
 
-inline __m256 add_to_exponent8(__m256 x, __m256 n) {
-  const __m256i shifted = _mm256_slli_epi32(_mm256_castps_si256(n), 23);
-  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), shifted));
+inline __m256 add_to_exponent8(__m256 x, __m256 shifted) {
+  const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
+  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
 }
-inline Avx2Lanes add_to_exponent(Avx2Lanes x, Avx2Lanes n) {
-  return {add_to_exponent8(x.lo, n.lo), add_to_exponent8(x.hi, n.hi)};
+inline Avx2Lanes scale_by_power(Avx2Lanes x, Avx2Lanes, Avx2Lanes shifted) {
+  return {add_to_exponent8(x.lo, shifted.lo), add_to_exponent8(x.hi, shifted.hi)};
 }
 
 inline float reduce_add(Avx2Lanes x) {

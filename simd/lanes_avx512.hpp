@@ -19,6 +19,7 @@ struct Avx512Lanes {
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 4;
   static constexpr int direct_vectors = 2;
+  static constexpr int exp_vectors = 4;
 
   static Avx512Lanes zero() { return {_mm512_setzero_ps()}; }
   static Avx512Lanes set1(float s) { return {_mm512_set1_ps(s)}; }
@@ -30,10 +31,14 @@ struct Avx512Lanes {
   __m512 v;
 };
 
+// gcc would load a constant from memory at every use, and this CPU's one 512-bit load a cycle is the limit of exp then.
+inline Avx512Lanes in_register(Avx512Lanes x) { __asm__("" : "+v"(x.v)); return x; }
+
 inline Avx512Lanes operator+(Avx512Lanes a, Avx512Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Avx512Lanes operator-(Avx512Lanes a, Avx512Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Avx512Lanes operator*(Avx512Lanes a, Avx512Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline Avx512Lanes fma(Avx512Lanes a, Avx512Lanes b, Avx512Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline Avx512Lanes fms(Avx512Lanes a, Avx512Lanes b, Avx512Lanes c) { return {_mm512_fmsub_ps(a.v, b.v, c.v)}; }
 inline Avx512Lanes max(Avx512Lanes a, Avx512Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
 // clang-format on
 
@@ -50,10 +55,7 @@ inline Avx512Lanes canonical_nan(Avx512Lanes x) {
   return {_mm512_castsi512_ps(_mm512_mask_set1_epi32(_mm512_castps_si512(x.v), nan, 0x7fc00000))};
 }
 
-inline Avx512Lanes add_to_exponent(Avx512Lanes x, Avx512Lanes n) {
-  const __m512i shifted = _mm512_slli_epi32(_mm512_castps_si512(n.v), 23);
-  return {_mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(x.v), shifted))};
-}
+inline Avx512Lanes scale_by_power(Avx512Lanes x, Avx512Lanes n, Avx512Lanes) { return {_mm512_scalef_ps(x.v, n.v)}; }
 
 inline float reduce_add(Avx512Lanes x) {
   const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));

@@ -20,6 +20,7 @@ struct NeonLanes {
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
   static constexpr int direct_vectors = 1;
+  static constexpr int exp_vectors = 1;
 
   static NeonLanes set1(float s) {
     const float32x4_t q = vdupq_n_f32(s);
@@ -47,6 +48,8 @@ struct NeonLanes {
   float32x4_t v[4];
 };
 
+inline NeonLanes in_register(NeonLanes x) { return x; }
+
 inline NeonLanes operator+(NeonLanes a, NeonLanes b) {
   for (int i = 0; i < 4; ++i) a.v[i] = vaddq_f32(a.v[i], b.v[i]);
   return a;
@@ -61,6 +64,10 @@ inline NeonLanes operator*(NeonLanes a, NeonLanes b) {
 }
 inline NeonLanes fma(NeonLanes a, NeonLanes b, NeonLanes c) {
   for (int i = 0; i < 4; ++i) c.v[i] = vfmaq_f32(c.v[i], a.v[i], b.v[i]);
+  return c;
+}
+inline NeonLanes fms(NeonLanes a, NeonLanes b, NeonLanes c) {
+  for (int i = 0; i < 4; ++i) c.v[i] = vfmaq_f32(vnegq_f32(c.v[i]), a.v[i], b.v[i]);
   return c;
 }
 // Compare and select, not FMAX: FMAX would hand on a NaN.
@@ -88,10 +95,10 @@ inline NeonLanes canonical_nan(NeonLanes x) {
   return x;
 }
 
-inline NeonLanes add_to_exponent(NeonLanes x, NeonLanes n) {
+inline NeonLanes scale_by_power(NeonLanes x, NeonLanes, NeonLanes shifted) {
   for (int i = 0; i < 4; ++i) {
-    const int32x4_t shifted = vshlq_n_s32(vreinterpretq_s32_f32(n.v[i]), 23);
-    x.v[i] = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x.v[i]), shifted));
+    const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(shifted.v[i]), 23);
+    x.v[i] = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x.v[i]), exponent));
   }
   return x;
 }

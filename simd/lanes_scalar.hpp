@@ -13,6 +13,7 @@ struct ScalarLanes {
   static constexpr int tile_rows = 4;
   static constexpr int tile_vectors = 1;
   static constexpr int direct_vectors = 1;
+  static constexpr int exp_vectors = 1;
 
   static ScalarLanes set1(float s) {
     ScalarLanes x;
@@ -41,6 +42,9 @@ struct ScalarLanes {
   float v[16];
 };
 
+// x, which a compiler should hold in a register. Only where there are registers enough for the constants of exp.
+inline ScalarLanes in_register(ScalarLanes x) { return x; }
+
 inline ScalarLanes operator+(ScalarLanes a, ScalarLanes b) {
   for (int i = 0; i < 16; ++i) a.v[i] = a.v[i] + b.v[i];
   return a;
@@ -56,6 +60,11 @@ inline ScalarLanes operator*(ScalarLanes a, ScalarLanes b) {
 // a * b + c with one rounding.
 inline ScalarLanes fma(ScalarLanes a, ScalarLanes b, ScalarLanes c) {
   for (int i = 0; i < 16; ++i) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+  return c;
+}
+// a * b - c with one rounding.
+inline ScalarLanes fms(ScalarLanes a, ScalarLanes b, ScalarLanes c) {
+  for (int i = 0; i < 16; ++i) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], -c.v[i]);
   return c;
 }
 // b where a is NaN: with the running maximum as b, it never becomes NaN. (A NaN score is not lost: its
@@ -80,12 +89,13 @@ inline ScalarLanes canonical_nan(ScalarLanes x) {
   for (float& lane : x.v) lane = lane == lane ? lane : __builtin_nanf("");
   return x;
 }
-// x * 2^k for x in [0.5, 2], where the low bits of the float n hold the integer k (see exp.hpp).
-inline ScalarLanes add_to_exponent(ScalarLanes x, ScalarLanes n) {
+// x * 2^n for x in [0.5, 2] and a normal result; n is whole, and the low bits of `shifted` hold it as an integer (see
+// exp.hpp). Instruction sets take the one or the other.
+inline ScalarLanes scale_by_power(ScalarLanes x, ScalarLanes, ScalarLanes shifted) {
   for (int i = 0; i < 16; ++i) {
     std::uint32_t bits, k;
     __builtin_memcpy(&bits, &x.v[i], 4);
-    __builtin_memcpy(&k, &n.v[i], 4);
+    __builtin_memcpy(&k, &shifted.v[i], 4);
     bits += k << 23;
     __builtin_memcpy(&x.v[i], &bits, 4);
   }

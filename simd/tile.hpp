@@ -30,20 +30,23 @@ struct Product {
 
 template <class Lanes, int Rows, int Vectors, bool Tail>
 void multiply_tile(const Product& p) {
+  // Copies, because a store through a vector type may alias p.
+  const float *a = p.a, *b = p.b;
+  float* const c = p.c;
+  const std::ptrdiff_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
+
   Lanes acc[Rows][Vectors];
   if (p.accumulate) {
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::load(p.c + r * p.c_stride + 16 * v);
+      for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::load(c + r * c_stride + 16 * v);
   } else {
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::zero();
   }
-  const float *a = p.a, *b = p.b;
-  const std::ptrdiff_t a_stride = p.a_stride, b_stride = p.b_stride;
   for (std::ptrdiff_t k = 0; k < p.depth; ++k, ++a, b += b_stride) {
     Lanes column[Vectors];
 #pragma GCC unroll 8
@@ -59,7 +62,7 @@ void multiply_tile(const Product& p) {
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) acc[r][v].store(p.c + r * p.c_stride + 16 * v);
+    for (int v = 0; v < Vectors; ++v) acc[r][v].store(c + r * c_stride + 16 * v);
 }
 
 // The tile of rows x 16 * vectors, 1 <= rows <= tile_rows, 1 <= vectors <= tile_vectors.
@@ -113,6 +116,12 @@ void pack_values(const float* values, std::ptrdiff_t stride, std::ptrdiff_t coun
   }
 }
 
+// Into L2 (locality 2): L1 belongs to the tiles.
+inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrdiff_t bytes) {
+  for (std::ptrdiff_t i = 0; i < rows; ++i)
+    for (std::ptrdiff_t line = 0; line < bytes; line += 64) __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
+}
+
 // scores[r][j] = q[r] . k[j] for the allowed keys (and, in a tile, for some that are not: nobody reads those).
 template <class Lanes>
 void score_tiles(const Block& b) {
@@ -121,6 +130,10 @@ void score_tiles(const Block& b) {
     if (b.begin[r] < b.end[r]) begin = least(begin, b.begin[r]), end = most(end, b.end[r]);
 
   const std::ptrdiff_t width = 16 * (b.packed ? Lanes::tile_vectors : Lanes::direct_vectors);
+  // Rows to prefetch are spread evenly over the tiles.
+  const std::ptrdiff_t tiles = (end - begin / width * width + width - 1) / width * ((b.rows + Lanes::tile_rows - 1) / Lanes::tile_rows);
+  const std::ptrdiff_t step = tiles > 0 ? (b.ahead_rows + tiles - 1) / tiles : 0;
+  std::ptrdiff_t fetched = 0;
   for (std::ptrdiff_t j = begin / width * width; j < end; j += width) {
     const float* panel = b.keys + j * b.head_dim;
     if (!b.packed) {
@@ -133,6 +146,9 @@ void score_tiles(const Block& b) {
       bool wanted = false;
       for (std::ptrdiff_t i = r; i < r + rows; ++i) wanted |= b.begin[i] < most(j, least(j + width, b.end[i])) && b.end[i] > j;
       if (!wanted) continue;
+      const std::ptrdiff_t fetch = least(step, b.ahead_rows - fetched);
+      prefetch_rows(b.ahead + fetched, fetch, b.ahead_bytes);
+      fetched += fetch;
       multiply<Lanes>(rows, vectors,
                       {b.query + r * b.head_dim, b.head_dim, panel, width, b.head_dim, b.scores + r * score_stride + j,
                        score_stride, false, 16});
@@ -140,79 +156,87 @@ void score_tiles(const Block& b) {
   }
 }
 
-// weights[r][j] = 2^((s[r][j] - m[r]) * c) in place, for j in [begin, end); m and l = sum of the weights beside it.
-// Whole vectors are written: their lanes outside the range become 0.
+// Scores of keys outside [begin, end) become -inf as far as the vectors of the range reach, so that the passes of
+// block_softmax run over whole vectors.
 template <class Lanes>
-void softmax_block_row(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, const Exponent& exponent, float& row_max,
-                       float& row_sum) {
-  row_max = -infinity;
-  row_sum = 0.0f;
-  if (begin >= end) return;
-  // The edges are masked once, so that both passes run over whole vectors.
+void mask_edges(float* s, std::ptrdiff_t begin, std::ptrdiff_t end) {
   const std::ptrdiff_t first = begin / 16 * 16, last = (end - 1) / 16 * 16;
   const Lanes none = Lanes::set1(-infinity);
-  keep_range(Lanes::load(s + last), begin > last ? begin - last : 0, end - last, none).store(s + last);
+  if (end < last + 16) keep_range(Lanes::load(s + last), 0, end - last, none).store(s + last);
   if (begin > first) keep_range(Lanes::load(s + first), begin - first, 16, none).store(s + first);
+}
 
-  row_max = max_of_row<Lanes, false>(s + first, last + 16 - first);
-  const Lanes m = Lanes::set1(finite_max(row_max));
-  Lanes sum = Lanes::zero();
-  for (std::ptrdiff_t j = first; j <= last; j += 16) {
-    const Lanes p = exp_scaled(Lanes::load(s + j) - m, exponent);
-    p.store(s + j);
-    sum = sum + p;
+// weights[r][j] = 2^((s[r][j] - m[r]) * c) in place, for j in [begin, end) of each row; the row's m, and l = sum of its
+// weights. Whole vectors are written: lanes outside the range become 0. Rows without keys: m = -inf, l = 0.
+template <class Lanes>
+void block_softmax(const Block& b, float* row_max, float* row_sum) {
+  const ExpConstants<Lanes> constants(b.exponent);
+  // All maxima of some rows first: the latency of one row's reduction hides behind the next row. 8 rows fit in L1.
+  for (std::ptrdiff_t group = 0; group < b.rows; group += 8) {
+    const std::ptrdiff_t rows_end = least(group + 8, b.rows);
+    for (std::ptrdiff_t r = group; r < rows_end; ++r) {
+      const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16;
+      row_max[r] = -infinity;
+      if (begin >= end) continue;
+      float* s = b.scores + r * score_stride;
+      mask_edges<Lanes>(s, begin, end);
+      row_max[r] = max_of_row<Lanes, false>(s + first, (end - first + 15) / 16 * 16);
+    }
+    for (std::ptrdiff_t r = group; r < rows_end; ++r) {
+      float* s = b.scores + r * score_stride;
+      const std::ptrdiff_t first = b.begin[r] / 16 * 16, length = (b.end[r] - first + 15) / 16 * 16;
+      row_sum[r] = b.begin[r] < b.end[r] ? exp_of_row<Lanes, false>(s + first, s + first, length, row_max[r], constants) : 0.0f;
+    }
   }
-  row_sum = reduce_add(sum);
 }
 
 // output[r][e] = sum over the allowed keys j, in order, of weights[r][j] * v[j][e].
 // Rows of a tile that see different keys are multiplied together only where they all see the key; at the edges each row
 // goes alone. So no product with an excluded key is formed, whatever stands in its values.
+// A strip of values streams from L2 once for each tile of rows: cutting it to fit L1 was 3 % slower.
 template <class Lanes>
 void value_tiles(const Block& b, float* output) {
-  for (std::ptrdiff_t r = 0; r < b.rows; ++r)
-    for (std::ptrdiff_t e = 0; e < b.output_stride; e += 16) Lanes::zero().store(output + r * b.output_stride + e);
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  constexpr std::ptrdiff_t chunk = 64;  // keys: 16 KiB of values, which stay in L1 while the row tiles pass
+  for (std::ptrdiff_t e = 0; e < b.value_dim; e += width) {
+    const std::ptrdiff_t columns = least(width, b.value_dim - e), vectors = (columns + 15) / 16;
+    const float* values = b.packed ? b.values + e * b.value_keys : b.values + e;
+    const std::ptrdiff_t stride = b.packed ? 16 * vectors : b.value_stride;
+    const std::ptrdiff_t tail = b.packed || columns % 16 == 0 ? 16 : columns % 16;
 
-  std::ptrdiff_t last = 0;
-  for (std::ptrdiff_t r = 0; r < b.rows; ++r) last = most(last, b.end[r]);
-  for (std::ptrdiff_t key = 0; key < last; key += chunk)
-    for (std::ptrdiff_t e = 0; e < b.value_dim; e += width) {
-      const std::ptrdiff_t columns = least(width, b.value_dim - e), vectors = (columns + 15) / 16;
-      const float* values = b.packed ? b.values + e * b.value_keys : b.values + e;
-      const std::ptrdiff_t stride = b.packed ? 16 * vectors : b.value_stride;
-      const std::ptrdiff_t tail = b.packed || columns % 16 == 0 ? 16 : columns % 16;
-
-      auto accumulate = [&](std::ptrdiff_t r, std::ptrdiff_t rows, std::ptrdiff_t begin, std::ptrdiff_t end) {
-        if (begin < end)
-          multiply<Lanes>(rows, vectors,
-                          {b.scores + r * score_stride + begin, score_stride, values + begin * stride, stride, end - begin,
-                           output + r * b.output_stride + e, b.output_stride, true, tail});
-      };
-      for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::tile_rows) {
-        const std::ptrdiff_t rows = least(Lanes::tile_rows, b.rows - r);
-        std::ptrdiff_t begin = key, end = least(key + chunk, last);  // the keys of the chunk that all rows see
-        for (std::ptrdiff_t i = r; i < r + rows; ++i) begin = most(begin, b.begin[i]), end = least(end, b.end[i]);
-        if (begin >= end) begin = end = key + chunk;  // none: each row alone
-        for (std::ptrdiff_t i = r; i < r + rows; ++i) accumulate(i, 1, most(key, b.begin[i]), least(begin, b.end[i]));
-        accumulate(r, rows, begin, end);
-        for (std::ptrdiff_t i = r; i < r + rows; ++i)
-          accumulate(i, 1, most(end, b.begin[i]), least(key + chunk, b.end[i]));
+    const auto multiply_rows = [&](std::ptrdiff_t r, std::ptrdiff_t rows, std::ptrdiff_t begin, std::ptrdiff_t end, bool accumulate) {
+      multiply<Lanes>(rows, vectors,
+                      {b.scores + r * score_stride + begin, score_stride, values + begin * stride, stride, end - begin,
+                       output + r * b.output_stride + e, b.output_stride, accumulate, tail});
+    };
+    for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::tile_rows) {
+      const std::ptrdiff_t rows = least(Lanes::tile_rows, b.rows - r);
+      std::ptrdiff_t begin = 0, end = key_block, first = key_block;  // [begin, end): the keys that all rows see
+      for (std::ptrdiff_t i = r; i < r + rows; ++i) {
+        begin = most(begin, b.begin[i]), end = least(end, b.end[i]);
+        first = least(first, b.begin[i]);
       }
+      if (begin >= end) begin = end = key_block;  // none: each row alone
+      const bool edges = first < begin || begin == end;
+      for (std::ptrdiff_t i = r; edges && i < r + rows; ++i)
+        multiply_rows(i, 1, b.begin[i], most(b.begin[i], least(begin, b.end[i])), false);
+      if (begin < end) multiply_rows(r, rows, begin, end, edges);
+      for (std::ptrdiff_t i = r; i < r + rows; ++i)
+        if (end < b.end[i]) multiply_rows(i, 1, end, b.end[i], true);
     }
+  }
 }
 
 // M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes
 // nothing: its factor is 0 and the other's is exactly 1.
 template <class Lanes>
 void merge_block(const Block& b) {
+  const ExpConstants<Lanes> constants(b.exponent);
   for (std::ptrdiff_t r = 0; r < b.rows; r += 16) {
     const Lanes m = Lanes::load(b.row_max + r), block_m = Lanes::load(b.block_max + r);
     const Lanes top = max(block_m, m);
     const Lanes lowest = Lanes::set1(-__FLT_MAX__);
     const Lanes finite = max(top, lowest);  // (-inf) - (-inf) would be NaN
-    const Lanes keep = exp_scaled(m - finite, b.exponent), add = exp_scaled(block_m - finite, b.exponent);
+    const Lanes keep = exp_scaled(m - finite, constants), add = exp_scaled(block_m - finite, constants);
     top.store(b.row_max + r);
     fma(Lanes::load(b.row_sum + r), keep, Lanes::load(b.block_sum + r) * add).store(b.row_sum + r);
     keep.store(b.block_max + r);
@@ -230,8 +254,7 @@ void attend_block(const Block& b) {
   score_tiles<Lanes>(b);
   float* block_max = b.first ? b.row_max : b.block_max;
   float* block_sum = b.first ? b.row_sum : b.block_sum;
-  for (std::ptrdiff_t r = 0; r < b.rows; ++r)
-    softmax_block_row<Lanes>(b.scores + r * score_stride, b.begin[r], b.end[r], b.exponent, block_max[r], block_sum[r]);
+  block_softmax<Lanes>(b, block_max, block_sum);
   value_tiles<Lanes>(b, b.first ? b.output : b.block_output);
   if (!b.first) merge_block<Lanes>(b);
 }

@@ -4,12 +4,17 @@
 #include <cstring>
 #include <exception>
 #include <new>
+#include <stdexcept>
 
 #include "attn/attn.hpp"
 
 struct attn_thread_pool {
   attn::ThreadPool pool;
   explicit attn_thread_pool(int64_t threads) : pool(threads) {}
+};
+
+struct attn_multi_head {
+  attn::MultiHeadAttention layer;
 };
 
 namespace {
@@ -35,16 +40,36 @@ attn::Output convert(const attn_output& t) noexcept { return {t.data, t.batch_st
 // theory from one without, and on every ABI served here does not.
 attn::Parallel convert(const attn_parallel& p) noexcept { return {p.run, p.context, p.threads}; }
 
-// A caller built against an older header has fewer fields; the rest keep their defaults. One built against a newer
-// header may use fields unknown here.
+// Copies a struct that starts with its size. A caller built against an older header has fewer fields; the rest keep the
+// defaults that `to` holds. One built against a newer header may use fields unknown here.
+template <class Struct>
+attn::Status read_struct(const char* name, const Struct* from, Struct& to) noexcept {
+  if (!from) return attn::Status(attn::StatusCode::invalid_argument, "%s is null", name);
+  if (from->size < sizeof from->size || from->size > sizeof to)
+    return attn::Status(attn::StatusCode::invalid_argument, "%s->size must be the size of the struct, %zu, or of an older version's, got %zu",
+                        name, sizeof to, from->size);
+  std::memcpy(&to, from, from->size);
+  return {};
+}
+
 attn::Status read_args(const attn_attention_args* from, attn_attention_args& c) noexcept {
   attn_attention_args_init(&c);
-  if (!from) return attn::Status(attn::StatusCode::invalid_argument, "args is null");
-  if (from->size < sizeof from->size || from->size > sizeof c)
-    return attn::Status(attn::StatusCode::invalid_argument, "args->size must be sizeof(attn_attention_args) = %zu or that of an older version, got %zu",
-                        sizeof c, from->size);
-  std::memcpy(&c, from, from->size);
-  return {};
+  return read_struct("args", from, c);
+}
+
+// Runs f, which may throw; what it threw as a status.
+template <class Function>
+attn::Status caught(const Function& f) noexcept {
+  try {
+    f();
+    return {};
+  } catch (const std::invalid_argument& error) {
+    return attn::Status(attn::StatusCode::invalid_argument, "%s", error.what());
+  } catch (const std::bad_alloc&) {
+    return attn::Status(attn::StatusCode::out_of_memory, "memory could not be allocated");
+  } catch (const std::exception& error) {
+    return attn::Status(attn::StatusCode::unsupported, "%s", error.what());
+  }
 }
 
 attn::AttentionArgs convert(const attn_attention_args& c, attn::Parallel& parallel) noexcept {
@@ -120,14 +145,9 @@ attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t co
 }
 
 attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t message_size) {
-  try {
-    attn_thread_pool* pool = new attn_thread_pool(threads);
-    copy_message("", message, message_size);
-    return pool;
-  } catch (const std::exception& error) {
-    copy_message(error.what(), message, message_size);
-    return nullptr;
-  }
+  attn_thread_pool* pool = nullptr;
+  report(caught([&] { pool = new attn_thread_pool(threads); }), message, message_size);
+  return pool;
 }
 
 attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool) {
@@ -136,6 +156,57 @@ attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool) {
 }
 
 void attn_thread_pool_destroy(attn_thread_pool* pool) { delete pool; }
+
+attn_multi_head* attn_multi_head_create(const attn_multi_head_config* config, char* message, size_t message_size) {
+  attn_multi_head_config c{};
+  attn::Status status = read_struct("config", config, c);
+  if (status.ok() && c.layout != ATTN_WEIGHTS_IN_OUT && c.layout != ATTN_WEIGHTS_OUT_IN)
+    status = attn::Status(attn::StatusCode::invalid_argument, "config->layout must be 0 or 1, got %d", static_cast<int>(c.layout));
+  attn_multi_head* layer = nullptr;
+  if (status.ok())
+    status = caught([&] {
+      attn::MultiHeadConfig full;
+      full.embed_dim = c.embed_dim;
+      full.num_heads = c.num_heads;
+      full.kv_heads = c.kv_heads;
+      full.head_dim = c.head_dim;
+      full.layout = c.layout == ATTN_WEIGHTS_OUT_IN ? attn::WeightLayout::out_in : attn::WeightLayout::in_out;
+      full.w_q = c.w_q;
+      full.w_k = c.w_k;
+      full.w_v = c.w_v;
+      full.b_q = c.b_q;
+      full.b_k = c.b_k;
+      full.b_v = c.b_v;
+      full.w_o = c.w_o;
+      full.b_o = c.b_o;
+      layer = new attn_multi_head{attn::MultiHeadAttention(full)};
+    });
+  report(status, message, message_size);
+  return layer;
+}
+
+attn_status_code attn_multi_head_forward(const attn_multi_head* layer, const float* x, int64_t batch, int64_t length,
+                                         const attn_forward_options* options, float* output, float* weights,
+                                         char* message, size_t message_size) {
+  attn_forward_options c{};
+  attn::Status status = options ? read_struct("options", options, c) : attn::Status();
+  if (!layer) status = attn::Status(attn::StatusCode::invalid_argument, "layer is null");
+  if (status.ok())
+    status = caught([&] {
+      attn::ForwardOptions full;
+      full.key_lengths = c.key_lengths;
+      full.causal = c.causal != 0;
+      attn::Parallel parallel;
+      if (c.parallel) {
+        parallel = convert(*c.parallel);
+        full.parallel = &parallel;
+      }
+      layer->layer.forward_into(x, batch, length, output, weights, full);
+    });
+  return report(status, message, message_size);
+}
+
+void attn_multi_head_destroy(attn_multi_head* layer) { delete layer; }
 
 size_t attn_isa_count(void) { return attn::isa_count(); }
 const char* attn_isa_name(size_t index) { return index < attn::isa_count() ? attn::isa(index).name : nullptr; }

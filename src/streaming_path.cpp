@@ -124,7 +124,7 @@ Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Til
 
 // The state of the tile after key block `index`. `packed` is null to read K and V in place.
 void attend_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int64_t index, const Packed* packed,
-                  const TileScratch& scratch, const TileState& state, bool first) noexcept {
+                  const TileScratch& scratch, const TileState& state, bool first, std::int64_t ahead_rows) noexcept {
   const AttentionArgs& a = plan.args;
   const std::int64_t key = index * key_block;
   for (std::int64_t r = 0; r < tile.rows; ++r) {
@@ -146,6 +146,9 @@ void attend_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int
   block.begin = scratch.begin;
   block.end = scratch.end;
   block.exponent = plan.exponent;
+  block.ahead = scratch.ahead;
+  block.ahead_rows = ahead_rows;
+  block.ahead_bytes = std::max(a.head_dim, a.value_dim) * static_cast<std::int64_t>(sizeof(float));
   block.first = first;
   block.row_max = state.row_max;
   block.row_sum = state.row_sum;
@@ -178,10 +181,35 @@ void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const Til
   }
 }
 
-void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Packed* packed, const TileScratch& scratch) noexcept {
+// Lists what this worker will want after the current products: the output rows of this tile, the queries of its next
+// one, and a share of the next pair's keys and values (null if there is none or they would not stay in L2).
+// bert512 +6 %, vit197 +10 %.
+std::int64_t look_ahead(const Plan& plan, const Pair& pair, std::int64_t index, std::int64_t next_index, const Pair* next_pair,
+                        const void** ahead) noexcept {
+  const AttentionArgs& a = plan.args;
+  std::int64_t count = 0;
+  const auto rows_of_tile = [&](std::int64_t tile, const auto& tensor) {
+    if (tile < 0 || tile >= plan.tiles) return;
+    const auto* data = static_cast<const float*>(tensor.data) + pair.batch * tensor.batch_stride;
+    for (std::int64_t r = tile * plan.tile_rows; r < std::min((tile + 1) * plan.tile_rows, plan.rows); ++r)
+      ahead[count++] = data + (pair.kv_head * plan.group + r % plan.group) * tensor.head_stride + r / plan.group * tensor.row_stride;
+  };
+  rows_of_tile(index, a.output);
+  rows_of_tile(next_index, a.query);
+  if (next_pair)
+    for (std::int64_t j = next_pair->key_length * index / plan.tiles; j < next_pair->key_length * (index + 1) / plan.tiles; ++j) {
+      ahead[count++] = next_pair->keys + j * a.key.row_stride;
+      ahead[count++] = next_pair->values + j * a.value.row_stride;
+    }
+  return count;
+}
+
+void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Packed* packed, const TileScratch& scratch,
+              std::int64_t next_index = -1, const Pair* next_pair = nullptr) noexcept {
   const Tile tile = load_tile(plan, pair, index, scratch);
+  const std::int64_t ahead = packed ? look_ahead(plan, pair, index, next_index, next_pair, scratch.ahead) : 0;
   for (std::int64_t i = tile.first_block; i < tile.last_block; ++i)
-    attend_block(plan, pair, tile, i, packed, scratch, scratch.state, i == tile.first_block);
+    attend_block(plan, pair, tile, i, packed, scratch, scratch.state, i == tile.first_block, i == tile.first_block ? ahead : 0);
   finish_tile(plan, pair, tile, scratch.state);
 }
 
@@ -217,14 +245,21 @@ struct Workspace {
   TileState* partial;    // [pairs * blocks] for direct_blocks: every block's result on its own
 };
 
+// Whether the next pair's keys and values may wait in L2 while this pair is computed.
+bool fits_l2(const Plan& plan) noexcept {
+  return plan.spread == Spread::heads &&
+         saturating_product(plan.args.key_length, plan.args.head_dim + plan.args.value_dim, sizeof(float)) <= 256 * 1024;
+}
+
 Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
   const bool direct = plan.spread == Spread::direct || plan.spread == Spread::direct_blocks;
   const std::int64_t packs = direct ? 0 : plan.spread == Spread::heads ? plan.workers : 1;
   const std::int64_t partials = plan.spread == Spread::direct_blocks ? plan.pairs * plan.blocks : 0;
   Workspace w{arena.take<TileScratch>(plan.workers), arena.take<Packed>(packs), arena.take<TileState>(partials)};
+  const std::int64_t ahead_rows = 2 * plan.tile_rows + (fits_l2(plan) ? 2 * (plan.args.key_length / std::max<std::int64_t>(plan.tiles, 1) + 1) : 0);
   for (std::int64_t i = 0; i < plan.workers; ++i) {
     const TileScratch scratch = TileScratch::take(arena, plan.tile_rows, plan.args.head_dim, plan.output_stride,
-                                                  direct ? plan.kernels.direct_keys : 0);
+                                                  direct ? plan.kernels.direct_keys : 0, direct ? 0 : ahead_rows);
     if (w.scratch) w.scratch[i] = scratch;
   }
   for (std::int64_t i = 0; i < packs; ++i) {
@@ -244,7 +279,7 @@ void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {
     const Tile tile = load_tile(plan, pair, 0, w.scratch[worker]);
     const std::int64_t block = i % plan.blocks;
     if (block >= tile.first_block && block < tile.last_block)
-      attend_block(plan, pair, tile, block, nullptr, w.scratch[worker], w.partial[i], true);
+      attend_block(plan, pair, tile, block, nullptr, w.scratch[worker], w.partial[i], true, 0);
   });
   for (std::int64_t p = 0; p < plan.pairs; ++p) {
     const Pair pair = pair_at(plan, p);
@@ -297,8 +332,11 @@ void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspac
     case Spread::heads:
       return for_each(plan, plan.pairs, [&](std::int64_t worker, std::int64_t p) {
         const Pair pair = pair_at(plan, p);
+        const bool more = p + plan.workers < plan.pairs && fits_l2(plan);
+        const Pair next = more ? pair_at(plan, p + plan.workers) : pair;
         for (std::int64_t i = 0; i < plan.blocks; ++i) pack_block(plan, pair, i, w.packed[worker]);
-        for (std::int64_t t = 0; t < plan.tiles; ++t) run_tile(plan, pair, t, &w.packed[worker], w.scratch[worker]);
+        for (std::int64_t t = 0; t < plan.tiles; ++t)
+          run_tile(plan, pair, t, &w.packed[worker], w.scratch[worker], t + 1, more ? &next : nullptr);
       });
     case Spread::tiles:
       for (std::int64_t p = 0; p < plan.pairs; ++p) {
@@ -306,7 +344,8 @@ void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspac
         for_each(plan, plan.blocks, [&](std::int64_t, std::int64_t i) { pack_block(plan, pair, i, w.packed[0]); });
         // Last tile first: under causal it has the most keys, and the short ones fill the end.
         for_each(plan, plan.tiles, [&](std::int64_t worker, std::int64_t i) {
-          run_tile(plan, pair, plan.tiles - 1 - i, w.packed, w.scratch[worker]);
+          const std::int64_t tile = plan.tiles - 1 - i;
+          run_tile(plan, pair, tile, w.packed, w.scratch[worker], tile - plan.workers);
         });
       }
   }

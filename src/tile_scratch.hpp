@@ -44,9 +44,10 @@ struct TileScratch {
   float *query, *panel, *scores;
   TileState state, block;
   std::int32_t *begin, *end;
+  const void** ahead;  // [ahead_rows]
 
   static TileScratch take(Arena& arena, std::int64_t rows, std::int64_t head_dim, std::int64_t output_stride,
-                          std::int64_t panel_keys) noexcept {
+                          std::int64_t panel_keys, std::int64_t ahead_rows) noexcept {
     TileScratch scratch;
     scratch.query = arena.take<float>(saturating_product(rows, head_dim));
     scratch.panel = arena.take<float>(saturating_product(head_dim, panel_keys));
@@ -55,6 +56,7 @@ struct TileScratch {
     scratch.block = TileState::take(arena, rows, output_stride);
     scratch.begin = arena.take<std::int32_t>(rows);
     scratch.end = arena.take<std::int32_t>(rows);
+    scratch.ahead = arena.take<const void*>(ahead_rows);
     return scratch;
   }
 };

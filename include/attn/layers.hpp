@@ -1,4 +1,6 @@
 // Attention layers with their projections. They own their weights: constructors throw, forward returns a value.
+// forward changes nothing in the layer, so several threads may share one. On an exception there is no effect.
+// BLAS holds sizes in int: widths of weights and batch * length are at most 2147483647.
 #pragma once
 
 #include <cstdint>
@@ -75,6 +77,12 @@ class MultiHeadAttention {
   // Throws std::invalid_argument on bad arguments.
   [[nodiscard]] AttentionResult forward(const float* x, std::int64_t batch, std::int64_t length,
                                         const ForwardOptions& options = {}) const;
+
+  // The same into the caller's memory: output [batch, length, out_dim], and weights [batch, num_heads, length, length]
+  // or null for none (it decides; options.need_weights is not read). Neither may overlap x. Allocates its scratch: Q, K
+  // and V, and what the output projection reads.
+  void forward_into(const float* x, std::int64_t batch, std::int64_t length, float* output, float* weights,
+                    const ForwardOptions& options = {}) const;
 
   [[nodiscard]] std::int64_t embed_dim() const noexcept { return embed_dim_; }
   [[nodiscard]] std::int64_t out_dim() const noexcept { return w_o_.empty() ? num_heads_ * head_dim_ : embed_dim_; }
