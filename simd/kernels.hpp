@@ -47,7 +47,6 @@ struct Block {
   float *row_max, *row_sum;  // [rows rounded up to 16]
   float* output;             // [rows, output_stride]; not yet divided by row_sum
   // Scratch, 64-byte aligned.
-  float* panel;         // [head_dim, 16 * direct_vectors]: keys turned in registers; in place only
   float* scores;        // [rows, score_stride]
   float* block_output;  // [rows, output_stride]
   float *block_max, *block_sum;  // [rows rounded up to 16]
@@ -59,8 +58,7 @@ inline constexpr std::ptrdiff_t score_stride = key_block + lane_count;
 
 struct Kernels {
   const char* name;
-  std::ptrdiff_t panel_keys;   // keys of one packed panel; a block is packed into whole panels
-  std::ptrdiff_t direct_keys;  // keys of one panel turned on the fly
+  std::ptrdiff_t panel_keys;  // keys of one packed panel; a block is packed into whole panels
 
   // y[i] = 2^(d[i] * c) for n floats d <= 0; y may be d.
   void (*exp_scaled)(const float* d, float* y, std::ptrdiff_t n, const Exponent& exponent);

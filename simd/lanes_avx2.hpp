@@ -20,7 +20,7 @@ struct Avx2Lanes {
   // Tile shape, 6 rows x 16 columns: 12 accumulators, 2 column registers and 1 broadcast of the 16 registers.
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
-  static constexpr int direct_vectors = 1;
+  static constexpr int direct_rows = 4;
   static constexpr int exp_vectors = 1;
 
   static Avx2Lanes zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
@@ -70,12 +70,12 @@ inline __m256 canonical_nan8(__m256 x) {
 }
 inline Avx2Lanes canonical_nan(Avx2Lanes x) { return {canonical_nan8(x.lo), canonical_nan8(x.hi)}; }
 
-inline __m256 add_to_exponent8(__m256 x, __m256 shifted) {
+inline __m256 scale_by_power8(__m256 x, __m256 shifted) {
   const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
-  return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), exponent));
+  return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(0x3f800000))));
 }
 inline Avx2Lanes scale_by_power(Avx2Lanes x, Avx2Lanes, Avx2Lanes shifted) {
-  return {add_to_exponent8(x.lo, shifted.lo), add_to_exponent8(x.hi, shifted.hi)};
+  return {scale_by_power8(x.lo, shifted.lo), scale_by_power8(x.hi, shifted.hi)};
 }
 
 inline float reduce_add(Avx2Lanes x) {

@@ -19,7 +19,7 @@ struct NeonLanes {
   // Tile shape, 6 rows x 16 columns: 24 accumulators, 4 column registers and 1 broadcast of the 32 registers.
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
-  static constexpr int direct_vectors = 1;
+  static constexpr int direct_rows = 4;
   static constexpr int exp_vectors = 1;
 
   static NeonLanes set1(float s) {
@@ -98,7 +98,7 @@ inline NeonLanes canonical_nan(NeonLanes x) {
 inline NeonLanes scale_by_power(NeonLanes x, NeonLanes, NeonLanes shifted) {
   for (int i = 0; i < 4; ++i) {
     const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(shifted.v[i]), 23);
-    x.v[i] = vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x.v[i]), exponent));
+    x.v[i] = vmulq_f32(x.v[i], vreinterpretq_f32_s32(vaddq_s32(exponent, vdupq_n_s32(0x3f800000))));
   }
   return x;
 }

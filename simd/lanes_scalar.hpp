@@ -12,7 +12,7 @@ struct ScalarLanes {
   // A tile of the streaming path has tile_rows rows and 16 * tile_vectors columns; any shape gives the same bits.
   static constexpr int tile_rows = 4;
   static constexpr int tile_vectors = 1;
-  static constexpr int direct_vectors = 1;
+  static constexpr int direct_rows = 4;
   static constexpr int exp_vectors = 1;
 
   static ScalarLanes set1(float s) {
@@ -89,15 +89,16 @@ inline ScalarLanes canonical_nan(ScalarLanes x) {
   for (float& lane : x.v) lane = lane == lane ? lane : __builtin_nanf("");
   return x;
 }
-// x * 2^n for x in [0.5, 2] and a normal result; n is whole, and the low bits of `shifted` hold it as an integer (see
-// exp.hpp). Instruction sets take the one or the other.
+// x * 2^n for a whole n in [-126, 0], whose low bits the float `shifted` holds as an integer (see exp.hpp). Instruction
+// sets take the one or the other. NaN where x is NaN: by a product, since adding n to the bits of x could lose that.
 inline ScalarLanes scale_by_power(ScalarLanes x, ScalarLanes, ScalarLanes shifted) {
   for (int i = 0; i < 16; ++i) {
-    std::uint32_t bits, k;
-    __builtin_memcpy(&bits, &x.v[i], 4);
-    __builtin_memcpy(&k, &shifted.v[i], 4);
-    bits += k << 23;
-    __builtin_memcpy(&x.v[i], &bits, 4);
+    std::uint32_t bits;
+    float power;
+    __builtin_memcpy(&bits, &shifted.v[i], 4);
+    bits = (bits << 23) + 0x3f800000u;  // the exponent field of 2^n
+    __builtin_memcpy(&power, &bits, 4);
+    x.v[i] = x.v[i] * power;
   }
   return x;
 }

@@ -26,9 +26,12 @@ struct Product {
   std::ptrdiff_t c_stride;
   bool accumulate;      // start from c and not from 0
   std::ptrdiff_t tail;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
+  std::ptrdiff_t ahead; // floats from a row of b to the one to prefetch; not in Source::packed
 };
 
-template <class Lanes, int Rows, int Vectors, bool Tail>
+enum class Source { packed, in_place, in_place_tail };
+
+template <class Lanes, int Rows, int Vectors, Source From>
 void multiply_tile(const Product& p) {
   // Copies, because a store through a vector type may alias p.
   const float *a = p.a, *b = p.b;
@@ -49,9 +52,12 @@ void multiply_tile(const Product& p) {
   }
   for (std::ptrdiff_t k = 0; k < p.depth; ++k, ++a, b += b_stride) {
     Lanes column[Vectors];
+    if constexpr (From != Source::packed)
+#pragma GCC unroll 8
+      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(b + p.ahead + 16 * v);
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v)
-      column[v] = Tail && v == Vectors - 1 ? Lanes::load_first(b + 16 * v, p.tail) : Lanes::load(b + 16 * v);
+      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? Lanes::load_first(b + 16 * v, p.tail) : Lanes::load(b + 16 * v);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
       const Lanes row = Lanes::set1(a[r * a_stride]);
@@ -66,42 +72,44 @@ void multiply_tile(const Product& p) {
 }
 
 // The tile of rows x 16 * vectors, 1 <= rows <= tile_rows, 1 <= vectors <= tile_vectors.
-template <class Lanes, int Rows = Lanes::tile_rows, int Vectors = Lanes::tile_vectors>
+template <class Lanes, Source From, int Rows = Lanes::tile_rows, int Vectors = Lanes::tile_vectors>
 void multiply(std::ptrdiff_t rows, std::ptrdiff_t vectors, const Product& p) {
   if constexpr (Rows > 1)
-    if (rows < Rows) return multiply<Lanes, Rows - 1, Vectors>(rows, vectors, p);
+    if (rows < Rows) return multiply<Lanes, From, Rows - 1, Vectors>(rows, vectors, p);
   if constexpr (Vectors > 1)
-    if (vectors < Vectors) return multiply<Lanes, Rows, Vectors - 1>(rows, vectors, p);
-  p.tail == 16 ? multiply_tile<Lanes, Rows, Vectors, false>(p) : multiply_tile<Lanes, Rows, Vectors, true>(p);
+    if (vectors < Vectors) return multiply<Lanes, From, Rows, Vectors - 1>(rows, vectors, p);
+  multiply_tile<Lanes, Rows, Vectors, From>(p);
 }
 
 constexpr std::ptrdiff_t least(std::ptrdiff_t a, std::ptrdiff_t b) { return a < b ? a : b; }
 constexpr std::ptrdiff_t most(std::ptrdiff_t a, std::ptrdiff_t b) { return a > b ? a : b; }
+constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) { return (n + step - 1) / step * step; }
 
-// keys[j][d] for j in [begin, end) -> panel[d][width], j counted from the panel's first key. Keys outside are 0 and not read.
+// x[d] = keys[0..16)[d] for sixteen d: a block of keys turned so that lanes are keys. Keys outside [begin, end) and
+// columns from `columns` on are 0 and not read. The same columns of the sixteen keys behind are prefetched.
 template <class Lanes>
-void pack_panel(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t begin, std::ptrdiff_t end,
-                std::ptrdiff_t head_dim, float* panel, std::ptrdiff_t width) {
-  for (std::ptrdiff_t j = 0; j < width; j += 16)
-    for (std::ptrdiff_t d = 0; d < head_dim; d += 16) {
-      const std::ptrdiff_t columns = least(16, head_dim - d);
-      Lanes x[16];
-      if (j >= begin && j + 16 <= end && columns == 16) {
-        for (int i = 0; i < 16; ++i) x[i] = Lanes::load(keys + (j + i) * stride + d);
-      } else {
-        for (int i = 0; i < 16; ++i)
-          x[i] = j + i >= begin && j + i < end ? Lanes::load_first(keys + (j + i) * stride + d, columns) : Lanes::zero();
-      }
-      transpose(x);
-      for (int i = 0; i < columns; ++i) x[i].store(panel + (d + i) * width + j);
-    }
+inline void turn_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t begin, std::ptrdiff_t end,
+                      std::ptrdiff_t columns, Lanes (&x)[16]) {
+  if (begin <= 0 && end >= 16 && columns >= 16) {
+    for (int i = 0; i < 16; ++i) x[i] = Lanes::load(keys + i * stride);
+  } else {
+    for (int i = 0; i < 16; ++i)
+      x[i] = i >= begin && i < end ? Lanes::load_first(keys + i * stride, least(16, columns)) : Lanes::zero();
+  }
+  for (int i = 16; i < 32; ++i) __builtin_prefetch(keys + i * stride);
+  transpose(x);
 }
 
 template <class Lanes>
 void pack_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  for (std::ptrdiff_t j = 0; j < count; j += width)
-    pack_panel<Lanes>(keys + j * stride, stride, 0, least(width, count - j), head_dim, packed + j * head_dim, width);
+  for (std::ptrdiff_t j = 0; j < round_up(count, width); j += 16)
+    for (std::ptrdiff_t d = 0; d < head_dim; d += 16) {
+      Lanes x[16];
+      turn_keys(keys + j * stride + d, stride, 0, count - j, head_dim - d, x);
+      float* panel = packed + j / width * width * head_dim + j % width;
+      for (std::ptrdiff_t i = 0; i < least(16, head_dim - d); ++i) x[i].store(panel + (d + i) * width);
+    }
 }
 
 template <class Lanes>
@@ -122,38 +130,79 @@ inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrd
     for (std::ptrdiff_t line = 0; line < bytes; line += 64) __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
 }
 
-// scores[r][j] = q[r] . k[j] for the allowed keys (and, in a tile, for some that are not: nobody reads those).
+// The keys that any row of the block sees.
+struct KeySpan {
+  std::ptrdiff_t begin, end;
+};
+inline KeySpan seen_keys(const Block& b) {
+  KeySpan seen{key_block, 0};
+  for (std::ptrdiff_t r = 0; r < b.rows; ++r)
+    if (b.begin[r] < b.end[r]) seen = {least(seen.begin, b.begin[r]), most(seen.end, b.end[r])};
+  return seen;
+}
+
+// scores[r][j] = q[r] . k[j] for the allowed keys, from packed panels (and for some other keys: nobody reads those).
 template <class Lanes>
 void score_tiles(const Block& b) {
-  std::ptrdiff_t begin = key_block, end = 0;
-  for (std::ptrdiff_t r = 0; r < b.rows; ++r)
-    if (b.begin[r] < b.end[r]) begin = least(begin, b.begin[r]), end = most(end, b.end[r]);
-
-  const std::ptrdiff_t width = 16 * (b.packed ? Lanes::tile_vectors : Lanes::direct_vectors);
+  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
+  const KeySpan seen = seen_keys(b);
   // Rows to prefetch are spread evenly over the tiles.
-  const std::ptrdiff_t tiles = (end - begin / width * width + width - 1) / width * ((b.rows + Lanes::tile_rows - 1) / Lanes::tile_rows);
+  const std::ptrdiff_t tiles = (seen.end - seen.begin / width * width + width - 1) / width * ((b.rows + Lanes::tile_rows - 1) / Lanes::tile_rows);
   const std::ptrdiff_t step = tiles > 0 ? (b.ahead_rows + tiles - 1) / tiles : 0;
   std::ptrdiff_t fetched = 0;
-  for (std::ptrdiff_t j = begin / width * width; j < end; j += width) {
-    const float* panel = b.keys + j * b.head_dim;
-    if (!b.packed) {
-      pack_panel<Lanes>(b.keys + j * b.key_stride, b.key_stride, begin - j, end - j, b.head_dim, b.panel, width);
-      panel = b.panel;
-    }
-    const std::ptrdiff_t vectors = least(width, (end - j + 15) / 16 * 16) / 16;
+  for (std::ptrdiff_t j = seen.begin / width * width; j < seen.end; j += width) {
+    const std::ptrdiff_t vectors = least(width, round_up(seen.end - j, 16)) / 16;
     for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::tile_rows) {
       const std::ptrdiff_t rows = least(Lanes::tile_rows, b.rows - r);
       bool wanted = false;
-      for (std::ptrdiff_t i = r; i < r + rows; ++i) wanted |= b.begin[i] < most(j, least(j + width, b.end[i])) && b.end[i] > j;
+      for (std::ptrdiff_t i = r; i < r + rows; ++i) wanted |= most(j, b.begin[i]) < least(j + width, b.end[i]);
       if (!wanted) continue;
       const std::ptrdiff_t fetch = least(step, b.ahead_rows - fetched);
       prefetch_rows(b.ahead + fetched, fetch, b.ahead_bytes);
       fetched += fetch;
-      multiply<Lanes>(rows, vectors,
-                      {b.query + r * b.head_dim, b.head_dim, panel, width, b.head_dim, b.scores + r * score_stride + j,
-                       score_stride, false, 16});
+      multiply<Lanes, Source::packed>(rows, vectors,
+                                      {b.query + r * b.head_dim, b.head_dim, b.keys + j * b.head_dim, width, b.head_dim,
+                                       b.scores + r * score_stride + j, score_stride, false, 16, 0});
     }
   }
+}
+
+// scores[r][j .. j + 16) of Rows rows, from sixteen keys in place; keys outside [begin, end) are not read.
+// The keys are turned in registers and used at once. What is read next is prefetched between the products, so that the
+// memory never waits for them: prefetching in a pass of its own ran at half the speed.
+template <class Lanes, int Rows>
+void score_in_place(const Block& b, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin, std::ptrdiff_t end) {
+  const float* query = b.query + r * b.head_dim;
+  Lanes acc[Rows];
+  for (int i = 0; i < Rows; ++i) acc[i] = Lanes::zero();
+  for (std::ptrdiff_t d = 0; d < b.head_dim; d += 16) {
+    Lanes x[16];
+    turn_keys(b.keys + j * b.key_stride + d, b.key_stride, begin - j, end - j, b.head_dim - d, x);
+    if (d + 16 <= b.head_dim) {
+#pragma GCC unroll 16
+      for (int k = 0; k < 16; ++k)
+#pragma GCC unroll 8
+        for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(query[i * b.head_dim + d + k]), x[k], acc[i]);
+    } else {
+      for (std::ptrdiff_t k = 0; d + k < b.head_dim; ++k)
+        for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(query[i * b.head_dim + d + k]), x[k], acc[i]);
+    }
+  }
+  for (int i = 0; i < Rows; ++i) acc[i].store(b.scores + (r + i) * score_stride + j);
+}
+
+template <class Lanes, int Rows = Lanes::direct_rows>
+void score_rows_in_place(const Block& b, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin, std::ptrdiff_t end) {
+  if constexpr (Rows > 1)
+    if (b.rows - r < Rows) return score_rows_in_place<Lanes, Rows - 1>(b, r, j, begin, end);
+  score_in_place<Lanes, Rows>(b, r, j, begin, end);
+}
+
+template <class Lanes>
+void score_keys_in_place(const Block& b) {
+  const KeySpan seen = seen_keys(b);
+  for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16)
+    for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::direct_rows) score_rows_in_place<Lanes>(b, r, j, seen.begin, seen.end);
 }
 
 // Scores of keys outside [begin, end) become -inf as far as the vectors of the range reach, so that the passes of
@@ -193,37 +242,47 @@ void block_softmax(const Block& b, float* row_max, float* row_sum) {
 // output[r][e] = sum over the allowed keys j, in order, of weights[r][j] * v[j][e].
 // Rows of a tile that see different keys are multiplied together only where they all see the key; at the edges each row
 // goes alone. So no product with an excluded key is formed, whatever stands in its values.
-// A strip of values streams from L2 once for each tile of rows: cutting it to fit L1 was 3 % slower.
 template <class Lanes>
 void value_tiles(const Block& b, float* output) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  for (std::ptrdiff_t e = 0; e < b.value_dim; e += width) {
-    const std::ptrdiff_t columns = least(width, b.value_dim - e), vectors = (columns + 15) / 16;
-    const float* values = b.packed ? b.values + e * b.value_keys : b.values + e;
-    const std::ptrdiff_t stride = b.packed ? 16 * vectors : b.value_stride;
-    const std::ptrdiff_t tail = b.packed || columns % 16 == 0 ? 16 : columns % 16;
+  // Packed, a strip streams from L2 once for each tile of rows: cutting it to fit L1 was 3 % slower. In place, some whole
+  // rows of values at a time, as they stand in memory, and the next ones are prefetched meanwhile.
+  const std::ptrdiff_t chunk = b.packed ? key_block : 16;
+  const KeySpan seen = seen_keys(b);
+  if (!b.packed || seen.begin >= seen.end)
+    for (std::ptrdiff_t i = 0; i < b.rows * b.output_stride; i += 16) Lanes::zero().store(output + i);
 
-    const auto multiply_rows = [&](std::ptrdiff_t r, std::ptrdiff_t rows, std::ptrdiff_t begin, std::ptrdiff_t end, bool accumulate) {
-      multiply<Lanes>(rows, vectors,
-                      {b.scores + r * score_stride + begin, score_stride, values + begin * stride, stride, end - begin,
-                       output + r * b.output_stride + e, b.output_stride, accumulate, tail});
-    };
-    for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::tile_rows) {
-      const std::ptrdiff_t rows = least(Lanes::tile_rows, b.rows - r);
-      std::ptrdiff_t begin = 0, end = key_block, first = key_block;  // [begin, end): the keys that all rows see
-      for (std::ptrdiff_t i = r; i < r + rows; ++i) {
-        begin = most(begin, b.begin[i]), end = least(end, b.end[i]);
-        first = least(first, b.begin[i]);
+  for (std::ptrdiff_t key = seen.begin / chunk * chunk; key < seen.end; key += chunk)
+    for (std::ptrdiff_t e = 0; e < b.value_dim; e += width) {
+      const std::ptrdiff_t columns = least(width, b.value_dim - e), vectors = (columns + 15) / 16;
+      const float* values = b.packed ? b.values + e * b.value_keys : b.values + e;
+      const std::ptrdiff_t stride = b.packed ? 16 * vectors : b.value_stride;
+
+      const auto multiply_rows = [&](std::ptrdiff_t r, std::ptrdiff_t rows, std::ptrdiff_t begin, std::ptrdiff_t end, bool accumulate) {
+        const Product p{b.scores + r * score_stride + begin, score_stride, values + begin * stride, stride, end - begin,
+                        output + r * b.output_stride + e, b.output_stride, accumulate, columns - 16 * (vectors - 1), chunk * stride};
+        b.packed        ? multiply<Lanes, Source::packed>(rows, vectors, p)
+        : p.tail == 16 ? multiply<Lanes, Source::in_place>(rows, vectors, p)
+                       : multiply<Lanes, Source::in_place_tail>(rows, vectors, p);
+      };
+      for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::tile_rows) {
+        const std::ptrdiff_t rows = least(Lanes::tile_rows, b.rows - r), stop = key + chunk;
+        std::ptrdiff_t begin = key, end = stop, first = stop;  // [begin, end): the keys of the chunk that all rows see
+        for (std::ptrdiff_t i = r; i < r + rows; ++i) {
+          begin = most(begin, b.begin[i]), end = least(end, b.end[i]);
+          first = least(first, b.begin[i]);
+        }
+        if (begin >= end) begin = end = stop;  // none: each row alone
+        const bool edges = most(first, key) < begin || begin == end;
+        for (std::ptrdiff_t i = r; edges && i < r + rows; ++i) {
+          const std::ptrdiff_t from = most(key, b.begin[i]);
+          multiply_rows(i, 1, from, most(from, least(begin, b.end[i])), !b.packed);
+        }
+        if (begin < end) multiply_rows(r, rows, begin, end, edges || !b.packed);
+        for (std::ptrdiff_t i = r; i < r + rows; ++i)
+          if (end < least(stop, b.end[i])) multiply_rows(i, 1, end, least(stop, b.end[i]), true);
       }
-      if (begin >= end) begin = end = key_block;  // none: each row alone
-      const bool edges = first < begin || begin == end;
-      for (std::ptrdiff_t i = r; edges && i < r + rows; ++i)
-        multiply_rows(i, 1, b.begin[i], most(b.begin[i], least(begin, b.end[i])), false);
-      if (begin < end) multiply_rows(r, rows, begin, end, edges);
-      for (std::ptrdiff_t i = r; i < r + rows; ++i)
-        if (end < b.end[i]) multiply_rows(i, 1, end, b.end[i], true);
     }
-  }
 }
 
 // M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes
@@ -251,7 +310,7 @@ void merge_block(const Block& b) {
 
 template <class Lanes>
 void attend_block(const Block& b) {
-  score_tiles<Lanes>(b);
+  b.packed ? score_tiles<Lanes>(b) : score_keys_in_place<Lanes>(b);
   float* block_max = b.first ? b.row_max : b.block_max;
   float* block_sum = b.first ? b.row_sum : b.block_sum;
   block_softmax<Lanes>(b, block_max, block_sum);
@@ -273,7 +332,6 @@ template <class Lanes>
 constexpr Kernels make_kernels(const char* name) {
   return {name,
           16 * Lanes::tile_vectors,
-          16 * Lanes::direct_vectors,
           exp_scaled_row<Lanes>,
           softmax_rows<Lanes>,
           pack_keys<Lanes>,

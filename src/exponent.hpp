@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "attn/attention.hpp"
 #include "simd/kernels.hpp"
@@ -21,8 +22,10 @@ inline simd::Exponent make_exponent(double scale) noexcept {
   simd::Exponent exponent;
   exponent.c_high = static_cast<float>(c);
   exponent.c_low = static_cast<float>(c - static_cast<double>(exponent.c_high));
-  exponent.d_min = static_cast<float>(-126.0 / c);  // -inf for c = 0: nothing is flushed
-  if (c > 0 && static_cast<double>(exponent.d_min) * c < -126.0) exponent.d_min = std::nextafterf(exponent.d_min, 0.0f);
+  // At least the lowest float, so that -inf (an excluded key) is below it and weighs 0 whatever the scale, 0 included.
+  const double d_min = c > 0 ? std::fmax(-126.0 / c, -std::numeric_limits<float>::max()) : -std::numeric_limits<float>::max();
+  exponent.d_min = static_cast<float>(d_min);
+  if (static_cast<double>(exponent.d_min) * c < -126.0) exponent.d_min = std::nextafterf(exponent.d_min, 0.0f);
   return exponent;
 }
 

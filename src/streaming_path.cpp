@@ -153,7 +153,6 @@ void attend_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int
   block.row_max = state.row_max;
   block.row_sum = state.row_sum;
   block.output = state.output;
-  block.panel = scratch.panel;
   block.scores = scratch.scores;
   block.block_output = scratch.block.output;
   block.block_max = scratch.block.row_max;
@@ -259,7 +258,7 @@ Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
   const std::int64_t ahead_rows = 2 * plan.tile_rows + (fits_l2(plan) ? 2 * (plan.args.key_length / std::max<std::int64_t>(plan.tiles, 1) + 1) : 0);
   for (std::int64_t i = 0; i < plan.workers; ++i) {
     const TileScratch scratch = TileScratch::take(arena, plan.tile_rows, plan.args.head_dim, plan.output_stride,
-                                                  direct ? plan.kernels.direct_keys : 0, direct ? 0 : ahead_rows);
+                                                  direct ? 0 : ahead_rows);
     if (w.scratch) w.scratch[i] = scratch;
   }
   for (std::int64_t i = 0; i < packs; ++i) {

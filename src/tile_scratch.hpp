@@ -41,16 +41,15 @@ struct TileState {
 };
 
 struct TileScratch {
-  float *query, *panel, *scores;
+  float *query, *scores;
   TileState state, block;
   std::int32_t *begin, *end;
   const void** ahead;  // [ahead_rows]
 
   static TileScratch take(Arena& arena, std::int64_t rows, std::int64_t head_dim, std::int64_t output_stride,
-                          std::int64_t panel_keys, std::int64_t ahead_rows) noexcept {
+                          std::int64_t ahead_rows) noexcept {
     TileScratch scratch;
     scratch.query = arena.take<float>(saturating_product(rows, head_dim));
-    scratch.panel = arena.take<float>(saturating_product(head_dim, panel_keys));
     scratch.scores = arena.take<float>(rows * simd::score_stride);
     scratch.state = TileState::take(arena, rows, output_stride);
     scratch.block = TileState::take(arena, rows, output_stride);

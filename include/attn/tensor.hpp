@@ -22,6 +22,9 @@ struct Tensor {
 struct Output {
   float* data = nullptr;
   std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
+
+  // What one call wrote is what the next one reads; and bhtd() of a non-const float* serves as an input too.
+  operator Tensor() const noexcept { return {data, DType::f32, batch_stride, head_stride, row_stride}; }
 };
 
 // Dense [batch, heads, rows, columns].
@@ -38,11 +41,6 @@ inline Tensor bthd(const float* data, std::int64_t heads, std::int64_t rows, std
 }
 inline Output bthd(float* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
   return {data, rows * heads * columns, columns, heads * columns};
-}
-
-// The same as an input when only a pointer to non-const is at hand.
-inline Tensor as_input(const Output& x) noexcept {
-  return {x.data, DType::f32, x.batch_stride, x.head_stride, x.row_stride};
 }
 
 // Boolean mask: 1 byte an element, non-zero = may attend (as PyTorch's and ONNX's bool masks; not "is masked").
