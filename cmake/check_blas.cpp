@@ -1,0 +1,42 @@
+// Does this BLAS multiply? Exit code 0: yes; 1: no; 2: only if sizes are 64-bit, which its cblas.h denies.
+#include <cblas.h>
+
+namespace {
+
+// The integer type that cblas.h declares for sizes.
+template <class Order, class Transpose, class Int>
+struct Sgemm {
+  using Poisoned = void (*)(Order, Transpose, Transpose, long long, long long, long long, float, const float*,
+                            long long, const float*, long long, float, float*, long long);
+  static constexpr bool int32 = sizeof(Int) == 4;
+};
+template <class Order, class Transpose, class Int>
+Sgemm<Order, Transpose, Int> declared(void (*)(Order, Transpose, Transpose, Int, Int, Int, float, const float*, Int,
+                                               const float*, Int, float, float*, Int));
+
+const float a[] = {1, 2, 3, 4, 5, 6};     // [2, 3]
+const float b[] = {7, 8, 9, 10, 11, 12};  // [3, 2]
+
+// [2, 3] x [3, 2] + 1, row-major.
+bool right(const float* c) { return c[0] == 59 && c[1] == 65 && c[2] == 140 && c[3] == 155; }
+
+}  // namespace
+
+int main() {
+  float c[] = {1, 1, 1, 1};
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 2, 2, 3, 1.0f, a, 3, b, 2, 1.0f, c, 2);
+  if (!right(c)) return 1;
+
+  // A library that takes 64-bit sizes often works by luck when it is given 32-bit ones: the upper halves of the registers
+  // happen to be 0. Here they are not, and every size is negative to such a library, which then refuses the call.
+  using Declared = decltype(declared(cblas_sgemm));
+  if (Declared::int32) {
+    float d[] = {1, 1, 1, 1};
+    const long long poison = static_cast<long long>(0x9bad9bad00000000u);
+    auto poisoned = reinterpret_cast<Declared::Poisoned>(reinterpret_cast<void (*)()>(cblas_sgemm));
+    poisoned(CblasRowMajor, CblasNoTrans, CblasNoTrans, poison | 2, poison | 2, poison | 3, 1.0f, a, poison | 3, b,
+             poison | 2, 1.0f, d, poison | 2);
+    if (!right(d)) return 2;
+  }
+  return 0;
+}
