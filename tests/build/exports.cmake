@@ -1,0 +1,22 @@
+# A shared libattn exports its public names only.
+execute_process(COMMAND ${NM} --dynamic --defined-only --demangle ${LIBRARY} OUTPUT_VARIABLE symbols RESULT_VARIABLE result)
+if(NOT result EQUAL 0)
+  message(FATAL_ERROR "${NM} could not read ${LIBRARY}")
+endif()
+string(REPLACE ";" "," symbols "${symbols}")
+string(REGEX MATCHALL "[^\n]+" symbols "${symbols}")
+set(functions)
+foreach(symbol IN LISTS symbols)
+  string(REGEX REPLACE "^[0-9a-f]* +[A-Za-z] " "" name "${symbol}")
+  if(NOT name MATCHES "^attn(_|::)" OR name MATCHES "^attn::[a-z_]+::")
+    message(FATAL_ERROR "${LIBRARY} exports ${name}, which is not public: see cmake/attn.map")
+  endif()
+  list(APPEND functions "${name}")
+endforeach()
+foreach(name IN ITEMS attn::attention attn::workspace_size attn::softmax attn::isa attn::isa_count attn::active_isa
+    attn::use_isa attn::throw_if_error attn::Status::Status attn::SelfAttention::forward attn::MultiHeadAttention::forward
+    attn::ThreadPool::parallel attn_attention attn_softmax)
+  if(NOT "${functions}" MATCHES "(^|;)${name}([(]|;|$)")
+    message(FATAL_ERROR "${LIBRARY} does not export ${name}: see cmake/attn.map")
+  endif()
+endforeach()

@@ -1,0 +1,335 @@
+/* The C interface from C: every function of attn.h, its results against plain loops in double, and its errors. */
+#include <math.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "attn/attn.h"
+
+static int failures = 0;
+
+#define CHECK(condition)                                                        \
+  do {                                                                          \
+    if (!(condition)) {                                                         \
+      fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+      ++failures;                                                               \
+    }                                                                           \
+  } while (0)
+
+/* In [-1, 1). */
+static void fill(float* x, size_t n, uint32_t state) {
+  for (size_t i = 0; i < n; ++i) {
+    state = state * 1664525u + 1013904223u;
+    x[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
+  }
+}
+
+static double largest_difference(const float* got, const float* want, size_t n) {
+  double worst = 0;
+  for (size_t i = 0; i < n; ++i) {
+    const double difference = fabs((double)got[i] - (double)want[i]);
+    if (!(difference <= worst)) worst = difference; /* a NaN stays */
+  }
+  return worst;
+}
+
+/* ---- Attention: [2, 4, 70, 20] queries, [2, 2, 103, 20] keys, values of 12; causal, the last query sees the last key.
+ * Large enough for threads to be used: 1.8 million multiply-adds. ---- */
+
+enum { B = 2, HQ = 4, HKV = 2, TQ = 70, TK = 103, D = 20, DV = 12, OUTPUTS = B * HQ * TQ * DV };
+
+static float q[B * HQ * TQ * D], k[B * HKV * TK * D], v[B * HKV * TK * DV], wanted[OUTPUTS], output[OUTPUTS];
+
+static void reference(void) {
+  for (int bh = 0; bh < B * HQ; ++bh)
+    for (int t = 0; t < TQ; ++t) {
+      const int kv = bh / HQ * HKV + bh % HQ / (HQ / HKV), keys = TK - TQ + t + 1;
+      double p[TK], sum = 0, o[DV] = {0};
+      for (int j = 0; j < keys; ++j) {
+        double s = 0;
+        for (int d = 0; d < D; ++d) s += (double)q[(bh * TQ + t) * D + d] * (double)k[(kv * TK + j) * D + d];
+        sum += p[j] = exp(s / sqrt(D));
+      }
+      for (int j = 0; j < keys; ++j)
+        for (int e = 0; e < DV; ++e) o[e] += p[j] / sum * (double)v[(kv * TK + j) * DV + e];
+      for (int e = 0; e < DV; ++e) wanted[(bh * TQ + t) * DV + e] = (float)o[e];
+    }
+}
+
+static attn_attention_args make_args(void) {
+  attn_attention_args a;
+  attn_attention_args_init(&a);
+  a.batch = B, a.query_heads = HQ, a.kv_heads = HKV;
+  a.query_length = TQ, a.key_length = TK, a.head_dim = D, a.value_dim = DV;
+  a.query = (attn_tensor){q, ATTN_F32, HQ * TQ * D, TQ * D, D};
+  a.key = (attn_tensor){k, ATTN_F32, HKV * TK * D, TK * D, D};
+  a.value = (attn_tensor){v, ATTN_F32, HKV * TK * DV, TK * DV, DV};
+  a.output = (attn_output){output, HQ * TQ * DV, TQ * DV, DV};
+  a.causal = 1;
+  return a;
+}
+
+static void test_attention(void) {
+  char message[256] = "old";
+  attn_attention_args a = make_args();
+  CHECK(a.size == sizeof a);
+  CHECK(a.window_left == -1 && a.window_right == -1 && a.alignment == ATTN_ALIGN_BOTTOM_RIGHT &&
+        a.path == ATTN_PATH_AUTOMATIC);
+
+  static const int32_t paths[] = {ATTN_PATH_AUTOMATIC, ATTN_PATH_BLAS, ATTN_PATH_STREAMING};
+  for (int i = 0; i < 3; ++i) {
+    memset(output, 0, sizeof output);
+    a.path = paths[i];
+    CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
+    CHECK(message[0] == '\0');
+    CHECK(largest_difference(output, wanted, OUTPUTS) < 1e-6);
+  }
+
+  /* Weights: each row sums to 1. */
+  static float weights[B * HQ * TQ * TK];
+  a = make_args();
+  a.weights = (attn_output){weights, HQ * TQ * TK, TQ * TK, TK};
+  CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
+  for (int r = 0; r < B * HQ * TQ; ++r) {
+    double sum = 0;
+    for (int j = 0; j < TK; ++j) sum += (double)weights[r * TK + j];
+    CHECK(fabs(sum - 1) < 1e-6);
+  }
+
+  /* A workspace of the caller: the same bits. One byte less: an error, and nothing is written. */
+  static float first[OUTPUTS];
+  a = make_args();
+  CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
+  memcpy(first, output, sizeof first);
+  a.workspace_bytes = attn_workspace_size(&a);
+  CHECK(a.workspace_bytes > 0);
+  a.workspace = malloc(a.workspace_bytes);
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
+  CHECK(memcmp(first, output, sizeof first) == 0);
+  memset(output, 0, sizeof output);
+  --a.workspace_bytes;
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "workspace") != NULL);
+  for (int i = 0; i < OUTPUTS; ++i) CHECK(output[i] == 0.0f);
+  free(a.workspace);
+}
+
+static void test_errors(void) {
+  char message[256];
+  attn_attention_args a = make_args();
+  a.kv_heads = 3;
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "kv_heads") != NULL && strstr(message, "3") != NULL);
+  CHECK(attn_workspace_size(&a) == 0);
+
+  /* A short buffer cuts the message and is terminated; none is fine. */
+  char few[6] = {1, 1, 1, 1, 1, 1};
+  CHECK(attn_attention(&a, few, 5) == ATTN_INVALID_ARGUMENT);
+  CHECK(strlen(few) == 4 && strncmp(few, message, 4) == 0 && few[5] == 1);
+  CHECK(attn_attention(&a, few, 0) == ATTN_INVALID_ARGUMENT);
+  CHECK(attn_attention(&a, NULL, 0) == ATTN_INVALID_ARGUMENT);
+
+  CHECK(attn_attention(NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(message[0] != '\0');
+  CHECK(attn_workspace_size(NULL) == 0);
+  attn_attention_args_init(NULL);
+
+  /* Unknown sizes are errors; that of an older version, without the last members, is not. */
+  a = make_args();
+  a.size = 0;
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "size") != NULL);
+  a.size = sizeof a + 8;
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  a.size = offsetof(attn_attention_args, workspace);
+  a.workspace = (void*)&a, a.workspace_bytes = 1; /* must not be read */
+  memset(output, 0, sizeof output);
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
+  CHECK(largest_difference(output, wanted, OUTPUTS) < 1e-6);
+}
+
+/* ---- Threads ---- */
+
+static int64_t tasks_run = 0;
+
+static void one_after_the_other(void* context, int64_t count, void (*task)(void* argument, int64_t index),
+                                void* argument) {
+  CHECK(context == &tasks_run);
+  for (int64_t i = 0; i < count; ++i, ++tasks_run) task(argument, i);
+}
+
+static void test_threads(void) {
+  char message[256];
+  static float first[OUTPUTS];
+  attn_attention_args a = make_args();
+  CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
+  memcpy(first, output, sizeof first);
+
+  attn_thread_pool* pool = attn_thread_pool_create(3, message, sizeof message);
+  CHECK(pool != NULL && message[0] == '\0');
+  if (pool) {
+    const attn_parallel parallel = attn_thread_pool_parallel(pool);
+    CHECK(parallel.threads == 3);
+    a.parallel = &parallel;
+    memset(output, 0, sizeof output);
+    CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
+    CHECK(memcmp(first, output, sizeof first) == 0);
+  }
+  attn_thread_pool_destroy(pool);
+  attn_thread_pool_destroy(NULL);
+
+  CHECK(attn_thread_pool_create(0, message, sizeof message) == NULL);
+  CHECK(strstr(message, "threads") != NULL);
+
+  const attn_parallel mine = {one_after_the_other, &tasks_run, 2};
+  a.parallel = &mine;
+  memset(output, 0, sizeof output);
+  CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
+  CHECK(memcmp(first, output, sizeof first) == 0);
+  CHECK(tasks_run > 0);
+}
+
+/* ---- Softmax ---- */
+
+static void test_softmax(void) {
+  enum { ROWS = 3, COLUMNS = 50, STRIDE = 53 };
+  char message[256];
+  float x[ROWS * STRIDE], y[ROWS * COLUMNS], want[ROWS * COLUMNS];
+  fill(x, ROWS * STRIDE, 5);
+  for (int r = 0; r < ROWS; ++r) {
+    double sum = 0;
+    for (int j = 0; j < COLUMNS; ++j) sum += exp(-3.0 * (double)x[r * STRIDE + j]);
+    for (int j = 0; j < COLUMNS; ++j) want[r * COLUMNS + j] = (float)(exp(-3.0 * (double)x[r * STRIDE + j]) / sum);
+  }
+  CHECK(attn_softmax(x, y, ROWS, COLUMNS, STRIDE, COLUMNS, -3.0f, message, sizeof message) == ATTN_OK);
+  CHECK(message[0] == '\0');
+  CHECK(largest_difference(y, want, ROWS * COLUMNS) < 1e-6);
+  CHECK(attn_softmax(x, x, ROWS, COLUMNS, STRIDE, STRIDE, -3.0f, NULL, 0) == ATTN_OK); /* in place */
+  for (int r = 0; r < ROWS; ++r) CHECK(memcmp(x + r * STRIDE, y + r * COLUMNS, COLUMNS * sizeof(float)) == 0);
+
+  CHECK(attn_softmax(x, y, ROWS, -1, STRIDE, COLUMNS, 1.0f, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "columns") != NULL);
+  CHECK(attn_softmax(x, NULL, ROWS, COLUMNS, STRIDE, COLUMNS, 1.0f, NULL, 0) == ATTN_INVALID_ARGUMENT);
+}
+
+/* ---- Layer: [2, 7, 12] tokens, 3 heads of 4 ---- */
+
+static void linear(const float* x, const float* w, const float* b, int rows, int dim, double* y) { /* W: [out, in] */
+  for (int r = 0; r < rows; ++r)
+    for (int o = 0; o < dim; ++o) {
+      y[r * dim + o] = b ? (double)b[o] : 0.0;
+      for (int i = 0; i < dim; ++i) y[r * dim + o] += (double)x[r * dim + i] * (double)w[o * dim + i];
+    }
+}
+
+static void test_multi_head(void) {
+  enum { BATCH = 2, T = 7, E = 12, H = 3, HD = E / H };
+  static float x[BATCH * T * E], w[4][E * E], b[4][E], y[BATCH * T * E], want[BATCH * T * E], mixed[BATCH * T * E];
+  static float weights[BATCH * H * T * T];
+  static double pq[BATCH * T * E], pk[BATCH * T * E], pv[BATCH * T * E], result[BATCH * T * E];
+  char message[256];
+  fill(x, BATCH * T * E, 6);
+  for (uint32_t i = 0; i < 4; ++i) fill(w[i], E * E, 10 + i), fill(b[i], E, 20 + i);
+  const int64_t lengths[BATCH] = {T, 5};
+
+  linear(x, w[0], b[0], BATCH * T, E, pq);
+  linear(x, w[1], b[1], BATCH * T, E, pk);
+  linear(x, w[2], b[2], BATCH * T, E, pv);
+  for (int n = 0; n < BATCH; ++n)
+    for (int h = 0; h < H; ++h)
+      for (int t = 0; t < T; ++t) {
+        double p[T], sum = 0;
+        const int keys = t + 1 < lengths[n] ? t + 1 : (int)lengths[n];
+        for (int j = 0; j < keys; ++j) {
+          double s = 0;
+          for (int d = 0; d < HD; ++d) s += pq[(n * T + t) * E + h * HD + d] * pk[(n * T + j) * E + h * HD + d];
+          sum += p[j] = exp(s / sqrt(HD));
+        }
+        for (int d = 0; d < HD; ++d) {
+          double o = 0;
+          for (int j = 0; j < keys; ++j) o += p[j] / sum * pv[(n * T + j) * E + h * HD + d];
+          mixed[(n * T + t) * E + h * HD + d] = (float)o;
+        }
+      }
+  linear(mixed, w[3], b[3], BATCH * T, E, result);
+  for (int i = 0; i < BATCH * T * E; ++i) want[i] = (float)result[i];
+
+  attn_multi_head_config config = {sizeof config, E,    H,    0,    0,   ATTN_WEIGHTS_OUT_IN, w[0], w[1], w[2],
+                                   b[0],          b[1], b[2], w[3], b[3]};
+  attn_multi_head* layer = attn_multi_head_create(&config, message, sizeof message);
+  CHECK(layer != NULL && message[0] == '\0');
+  if (layer) {
+    memset(w, 0, sizeof w); /* they were copied */
+    const attn_forward_options options = {sizeof options, lengths, 1, NULL};
+    CHECK(attn_multi_head_forward(layer, x, BATCH, T, &options, y, NULL, message, sizeof message) == ATTN_OK);
+    CHECK(message[0] == '\0');
+    CHECK(largest_difference(y, want, BATCH * T * E) < 1e-5);
+    memset(y, 0, sizeof y);
+    CHECK(attn_multi_head_forward(layer, x, BATCH, T, &options, y, weights, NULL, 0) == ATTN_OK);
+    CHECK(largest_difference(y, want, BATCH * T * E) < 1e-5);
+    CHECK(weights[0] == 1.0f); /* the first token sees itself alone */
+    CHECK(attn_multi_head_forward(layer, x, BATCH, T, NULL, y, NULL, NULL, 0) == ATTN_OK);
+
+    CHECK(attn_multi_head_forward(layer, NULL, BATCH, T, NULL, y, NULL, message, sizeof message) ==
+          ATTN_INVALID_ARGUMENT);
+    CHECK(message[0] != '\0');
+    CHECK(attn_multi_head_forward(layer, x, -1, T, NULL, y, NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+    CHECK(strstr(message, "batch") != NULL);
+  }
+  attn_multi_head_destroy(layer);
+  attn_multi_head_destroy(NULL);
+
+  config.num_heads = 5; /* 12 / 5 is not whole */
+  CHECK(attn_multi_head_create(&config, message, sizeof message) == NULL);
+  CHECK(message[0] != '\0');
+}
+
+/* ---- Instruction sets and version ---- */
+
+static void test_isas(void) {
+  char message[256];
+  const size_t count = attn_isa_count();
+  CHECK(count >= 1);
+  CHECK(strcmp(attn_isa_name(count - 1), "scalar") == 0 && attn_isa_runnable(count - 1));
+  CHECK(attn_isa_name(count) == NULL && !attn_isa_runnable(count));
+
+  const char* chosen = attn_active_isa();
+  CHECK(chosen != NULL);
+  static float first[OUTPUTS];
+  const attn_attention_args a = make_args();
+  CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
+  memcpy(first, output, sizeof first);
+  for (size_t i = 0; i < count; ++i) {
+    const attn_status_code status = attn_use_isa(attn_isa_name(i), message, sizeof message);
+    CHECK(status == (attn_isa_runnable(i) ? ATTN_OK : ATTN_UNSUPPORTED));
+    if (status != ATTN_OK) continue;
+    CHECK(strcmp(attn_active_isa(), attn_isa_name(i)) == 0);
+    memset(output, 0, sizeof output);
+    CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
+    CHECK(memcmp(first, output, sizeof first) == 0); /* the same bits on every one */
+  }
+  CHECK(attn_use_isa("nonsense", message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "nonsense") != NULL);
+  CHECK(attn_use_isa(NULL, NULL, 0) == ATTN_OK);
+  CHECK(strcmp(attn_active_isa(), chosen) == 0);
+
+  char version[32];
+  snprintf(version, sizeof version, "%d.%d.%d", ATTN_VERSION_MAJOR, ATTN_VERSION_MINOR, ATTN_VERSION_PATCH);
+  CHECK(strcmp(attn_version(), version) == 0);
+}
+
+int main(void) {
+  fill(q, sizeof q / sizeof *q, 1);
+  fill(k, sizeof k / sizeof *k, 2);
+  fill(v, sizeof v / sizeof *v, 3);
+  reference();
+  test_attention();
+  test_errors();
+  test_threads();
+  test_softmax();
+  test_multi_head();
+  test_isas();
+  if (failures == 0) printf("the C interface is as attn.h says\n");
+  return failures == 0 ? 0 : 1;
+}

@@ -1,0 +1,128 @@
+#include "problem.hpp"
+
+#include <cmath>
+#include <cstdio>
+#include <limits>
+
+#include "compare.hpp"
+
+namespace test {
+namespace {
+
+std::size_t count(std::int64_t a, std::int64_t b, std::int64_t c, std::int64_t d) {
+  return static_cast<std::size_t>(a * b * c * d);
+}
+
+// Exactly 0 where the oracle says that nothing was there to attend to.
+std::string exact_zeros(const std::vector<float>& got, const std::vector<double>& want, const char* what) {
+  for (std::size_t i = 0; i < want.size(); ++i)
+    if (want[i] == 0 && !(got[i] == 0)) return std::string(what) + " " + std::to_string(i) + " must be exactly 0";
+  return "";
+}
+
+}  // namespace
+
+std::string describe(const attn::AttentionArgs& a) {
+  auto number = [](std::int64_t n) { return static_cast<long long>(n); };
+  char line[400];
+  std::snprintf(line, sizeof line,
+                "path %s B=%lld H=%lld/%lld Tq=%lld Tk=%lld D=%lld Dv=%lld scale=%g causal=%d alignment=%d window=%lld,%lld "
+                "offset=%lld length=%lld",
+                name_of(a.path), number(a.batch), number(a.query_heads), number(a.kv_heads), number(a.query_length),
+                number(a.key_length), number(a.head_dim), number(a.value_dim), static_cast<double>(a.scale), a.causal,
+                static_cast<int>(a.alignment), number(a.window_left), number(a.window_right),
+                number(a.query_offsets ? a.query_offsets[0] : -999), number(a.key_lengths ? a.key_lengths[0] : -999));
+  return line;
+}
+
+Problem::Problem(const Shape& s, Random* random)
+    : q(count(s.batch, s.query_heads, s.query_length, s.head_dim)),
+      k(count(s.batch, s.kv_heads, s.key_length, s.head_dim)),
+      v(count(s.batch, s.kv_heads, s.key_length, s.value_dim)),
+      output(count(s.batch, s.query_heads, s.query_length, s.value_dim), canary) {
+  if (random) {
+    q = random->normals(q.size());
+    k = random->normals(k.size());
+    v = random->normals(v.size());
+  }
+  args.batch = s.batch;
+  args.query_heads = s.query_heads;
+  args.kv_heads = s.kv_heads;
+  args.query_length = s.query_length;
+  args.key_length = s.key_length;
+  args.head_dim = s.head_dim;
+  args.value_dim = s.value_dim;
+  args.query = attn::bhtd(static_cast<const float*>(q.data()), s.query_heads, s.query_length, s.head_dim);
+  args.key = attn::bhtd(static_cast<const float*>(k.data()), s.kv_heads, s.key_length, s.head_dim);
+  args.value = attn::bhtd(static_cast<const float*>(v.data()), s.kv_heads, s.key_length, s.value_dim);
+  args.output = attn::bhtd(output.data(), s.query_heads, s.query_length, s.value_dim);
+}
+
+void Problem::want_weights() {
+  weights.assign(count(args.batch, args.query_heads, args.query_length, args.key_length), canary);
+  args.weights = attn::bhtd(weights.data(), args.query_heads, args.query_length, args.key_length);
+}
+
+void Problem::want_logsumexp() {
+  logsumexp.assign(count(args.batch, args.query_heads, args.query_length, 1), canary);
+  args.logsumexp = logsumexp.data();
+}
+
+std::string Problem::run() {
+  attn::AttentionArgs with_workspace = args;
+  const std::size_t bytes = attn::workspace_size(args);
+  constexpr std::size_t border = 64;
+  std::vector<unsigned char> workspace(bytes + 2 * border + 1, 0xff);
+  with_workspace.workspace = workspace.data() + border + 1;  // any alignment will do
+  with_workspace.workspace_bytes = bytes;
+  const attn::Status status = attn::attention(with_workspace);
+  if (!status.ok()) return std::string("status: ") + status.message();
+  for (std::size_t i = 0; i < workspace.size(); ++i)
+    if ((i <= border || i > border + bytes) && workspace[i] != 0xff) return "written outside the workspace";
+  return "";
+}
+
+std::string Problem::check() {
+  const std::vector<float> q_before = q, k_before = k, v_before = v;
+  if (const std::string failure = run(); !failure.empty()) return failure;
+  if (!bits_equal(q, q_before) || !bits_equal(k, k_before) || !bits_equal(v, v_before)) return "an input was modified";
+
+  const Attended want = attend(args);
+  constexpr double u = 0x1p-24;
+  const double keys = static_cast<double>(args.key_length);
+  // A value that is broadcast over the keys is added again and again with the same error.
+  const double sum = args.value.row_stride == 0 ? keys / 2 : std::sqrt(keys) / 4;
+  const double tolerance = want.score_error + (3 + sum) * u;
+  const std::vector<float> got = gather(args.output, args.batch, args.query_heads, args.query_length, args.value_dim);
+  if (const std::string d = difference(got, want.output, tolerance * want.largest_value); !d.empty()) return "output " + d;
+
+  const std::size_t rows = want.log_sum_exp.size();
+  for (std::size_t r = 0; r < rows; ++r) {
+    const bool empty = want.log_sum_exp[r] == -std::numeric_limits<double>::infinity();
+    const std::size_t columns = static_cast<std::size_t>(args.value_dim);
+    for (std::size_t e = 0; empty && e < columns; ++e)
+      if (bits(got[r * columns + e]) != 0) return "row " + std::to_string(r) + " has no key: its output must be +0";
+    if (!args.logsumexp) continue;
+    const double lse = want.log_sum_exp[r], bound = 2 * want.score_error + (8 + 2 * std::fabs(lse)) * u;
+    if (!close(static_cast<double>(args.logsumexp[r]), lse, bound))
+      return "logsumexp " + std::to_string(r) + " is " + std::to_string(args.logsumexp[r]) + ", not " + std::to_string(lse);
+  }
+  if (!args.weights.data) return "";
+  const std::vector<float> w = gather(args.weights, args.batch, args.query_heads, args.query_length, args.key_length);
+  if (const std::string d = difference(w, want.weights, tolerance); !d.empty()) return "weights " + d;
+  return exact_zeros(w, want.weights, "weights");
+}
+
+std::vector<float> gather(const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows,
+                          std::int64_t columns) {
+  std::vector<float> dense;
+  for (std::int64_t b = 0; b < batch; ++b)
+    for (std::int64_t h = 0; h < heads; ++h)
+      for (std::int64_t r = 0; r < rows; ++r) {
+        const float* row = x.data + b * x.batch_stride + h * x.head_stride + r * x.row_stride;
+        dense.insert(dense.end(), row, row + columns);
+      }
+  return dense;
+}
+
+}  // namespace test

@@ -1,0 +1,55 @@
+// One attention call with the memory that it needs, and its check against the oracle.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "attn/attention.hpp"
+#include "oracle.hpp"
+#include "random.hpp"
+
+namespace test {
+
+struct Shape {
+  std::int64_t batch = 1, query_heads = 1, kv_heads = 1, query_length = 1, key_length = 1, head_dim = 1, value_dim = 1;
+};
+
+std::string describe(const attn::AttentionArgs& args);
+
+inline const char* name_of(attn::Path path) { return path == attn::Path::blas ? "blas" : "streaming"; }
+
+inline constexpr float canary = 123.0f;
+
+// Dense [B,H,T,D] tensors, which a test may point elsewhere through `args`. Q, K and V are normal draws, or 0 without a
+// generator; results hold the canary until the call.
+class Problem {
+ public:
+  explicit Problem(const Shape& shape, Random* random = nullptr);
+  Problem(const Shape& shape, Random& random) : Problem(shape, &random) {}
+  Problem(const Problem&) = delete;
+  Problem& operator=(const Problem&) = delete;
+
+  void want_weights();
+  void want_logsumexp();
+
+  // Runs the call, in a workspace full of NaN that shows what is read before it is written: "" or what is wrong.
+  std::string run();
+  // Runs it and compares all results with the oracle. Q, K and V must be unchanged, empty rows and excluded keys exactly
+  // 0 or -inf. "" if all is well, else what is wrong.
+  //
+  // The tolerance: a score that is off by e changes its weight by the factor 1 + e; the exponential and the division add a
+  // few u = 2^-24, the sum over the keys up to sqrt(keys) u. So the output is off by about max|v| (e + (3 + sqrt(keys) / 4) u),
+  // with e one standard deviation, as errors of different keys average out. Over a dozen seeds the largest error of
+  // any element was 0.51 of this.
+  std::string check();
+
+  attn::AttentionArgs args;
+  std::vector<float> q, k, v, output, weights, logsumexp;
+};
+
+// The elements of a result, read through its strides, dense.
+std::vector<float> gather(const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows,
+                          std::int64_t columns);
+
+}  // namespace test
