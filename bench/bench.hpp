@@ -1,0 +1,62 @@
+// What the benchmarks share. Each file registers its benchmarks by a function that main() calls.
+#pragma once
+
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <cstddef>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "attn/isa.hpp"
+
+void register_peak();
+void register_sgemm();
+void register_softmax();
+void register_attention();
+
+namespace bench {
+
+inline std::vector<std::string> runnable_isas() {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < attn::isa_count(); ++i)
+    if (attn::isa(i).runnable) names.push_back(attn::isa(i).name);
+  return names;
+}
+
+// Makes an instruction set active as long as it lives.
+class UseIsa {
+ public:
+  explicit UseIsa(const std::string& name) { attn::throw_if_error(attn::use_isa(name.c_str())); }
+  ~UseIsa() { static_cast<void>(attn::use_isa(nullptr)); }
+  UseIsa(const UseIsa&) = delete;
+  UseIsa& operator=(const UseIsa&) = delete;
+};
+
+inline std::vector<float> normals(std::int64_t n, unsigned seed) {
+  std::mt19937 generator(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> x(static_cast<std::size_t>(n));
+  for (float& value : x) value = normal(generator);
+  return x;
+}
+
+// Runs call() as often as the library of benchmarks asks; seconds of one call.
+template <class Call>
+double measure(benchmark::State& state, const Call& call) {
+  call();  // the first one touches the memory
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) call();
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  return time.count() / static_cast<double>(state.iterations());
+}
+
+// GFLOP/s, and its share of `peak` (0: unknown).
+inline void report_flop(benchmark::State& state, double flop, double seconds, double peak) {
+  const double gflops = flop / seconds * 1e-9;
+  state.counters["GFLOP/s"] = gflops;
+  if (peak > 0) state.counters["share_of_peak"] = gflops / peak;
+}
+
+}  // namespace bench

@@ -1,0 +1,105 @@
+// The layers, and beside each the sgemm of its projection alone: what is left is attention, biases and memory.
+// Both sides of the comparison with NumPy (bench/numpy_seed.py) need the same OPENBLAS_NUM_THREADS.
+#include <benchmark/benchmark.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "attn/layers.hpp"
+#include "src/blas.hpp"
+
+namespace {
+
+struct Shape {
+  const char* name;
+  std::int64_t batch, length, embed_dim, num_heads;
+};
+
+constexpr Shape shapes[] = {
+    {"B1_T128_E768_H12", 1, 128, 768, 12},
+    {"B4_T512_E768_H12", 4, 512, 768, 12},
+    {"B1_T2048_E1024_H16", 1, 2048, 1024, 16},
+};
+
+std::vector<float> numbers(std::int64_t count, float scale) {
+  std::vector<float> result(static_cast<std::size_t>(count));
+  std::uint32_t state = 1;
+  for (float& x : result) {
+    state = state * 1664525 + 1013904223;
+    x = scale * (static_cast<float>(state >> 8) * 0x1p-23f - 1);
+  }
+  return result;
+}
+
+// 2 flop for each product: x[rows, embed_dim] W[embed_dim, 3 width], Q K^T and weights V.
+double projection_flop(double rows, double embed_dim, double width) { return 2 * rows * embed_dim * 3 * width; }
+double attention_flop(double batch, double length, double width) { return 4 * batch * length * length * width; }
+
+void count(benchmark::State& state, std::int64_t tokens, double flop) {
+  state.SetItemsProcessed(state.iterations() * tokens);
+  state.counters["GFLOP/s"] =
+      benchmark::Counter(flop * 1e-9 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
+}
+
+void self_attention(benchmark::State& state, std::int64_t length, std::int64_t dim) {
+  const attn::SelfAttention layer(dim, dim);
+  const std::vector<float> x = numbers(length * dim, 1);
+  for (auto _ : state) benchmark::DoNotOptimize(layer.forward(x.data(), length));
+  const double t = static_cast<double>(length), d = static_cast<double>(dim);
+  count(state, length, projection_flop(t, d, d) + attention_flop(1, t, d));
+}
+
+void multi_head(benchmark::State& state, const Shape& s, bool need_weights) {
+  const std::vector<float> w = numbers(3 * s.embed_dim * s.embed_dim, 0.1f);
+  attn::MultiHeadConfig config;
+  config.embed_dim = s.embed_dim;
+  config.num_heads = s.num_heads;
+  config.w_q = w.data();
+  config.w_k = w.data() + s.embed_dim * s.embed_dim;
+  config.w_v = w.data() + 2 * s.embed_dim * s.embed_dim;
+  const attn::MultiHeadAttention layer(config);
+  const std::vector<float> x = numbers(s.batch * s.length * s.embed_dim, 1);
+  attn::ForwardOptions options;
+  options.need_weights = need_weights;
+  benchmark::DoNotOptimize(
+      layer.forward(x.data(), s.batch, s.length, options));  // the first touch of memory is not ours
+  for (auto _ : state) benchmark::DoNotOptimize(layer.forward(x.data(), s.batch, s.length, options));
+  const double e = static_cast<double>(s.embed_dim), b = static_cast<double>(s.batch),
+               t = static_cast<double>(s.length);
+  count(state, s.batch * s.length, projection_flop(b * t, e, e) + attention_flop(b, t, e));
+}
+
+void projection(benchmark::State& state, const Shape& s) {
+  using attn::blas::Op;
+  const std::int64_t rows = s.batch * s.length, columns = 3 * s.embed_dim;
+  const std::vector<float> x = numbers(rows * s.embed_dim, 1), w = numbers(s.embed_dim * columns, 0.1f);
+  std::vector<float> y(static_cast<std::size_t>(rows * columns));
+  for (auto _ : state) {
+    attn::blas::sgemm(Op::none, Op::none, rows, columns, s.embed_dim, 1, x.data(), s.embed_dim, w.data(), columns, 0,
+                      y.data(), columns);
+    benchmark::ClobberMemory();
+  }
+  const double e = static_cast<double>(s.embed_dim);
+  count(state, rows, projection_flop(static_cast<double>(rows), e, e));
+}
+
+const bool registered = [] {
+  using benchmark::RegisterBenchmark;
+  RegisterBenchmark("layer/self_attention/T4_D8", self_attention, 4, 8)->UseRealTime();
+  RegisterBenchmark("layer/self_attention/T64_D64", self_attention, 64, 64)->UseRealTime();
+  RegisterBenchmark("layer/self_attention/T512_D64", self_attention, 512, 64)->UseRealTime();
+  for (const Shape& s : shapes) {
+    const std::string name = std::string("layer/multi_head/") + s.name;
+    const auto add = [](const std::string& full_name, auto run) {
+      RegisterBenchmark(full_name.c_str(), run)->UseRealTime()->Unit(benchmark::kMillisecond);
+    };
+    add(name + "/weights", [&s](benchmark::State& state) { multi_head(state, s, true); });
+    add(name + "/no_weights", [&s](benchmark::State& state) { multi_head(state, s, false); });
+    add(name + "/projection_sgemm", [&s](benchmark::State& state) { projection(state, s); });
+  }
+  return true;
+}();
+
+}  // namespace
