@@ -32,7 +32,8 @@ struct SoftmaxRows {
 // Pointers into keys and values stand at the block's first key; begin/end count from there.
 struct Block {
   std::ptrdiff_t rows, head_dim, value_dim;
-  const float* query;  // [rows, head_dim], packed, negated if the scale is negative
+  const float* query;  // [rows, head_dim], query_stride floats apart, negated if the scale is negative
+  std::ptrdiff_t query_stride;
   const float* keys;   // packed by pack_keys, or in place: [key, head_dim], key_stride floats apart
   const float* values; // packed by pack_values for a block of `value_keys` keys, or in place: [key, value_dim], value_stride apart
   bool packed;

@@ -172,7 +172,7 @@ void score_tiles(const Block& b) {
       prefetch_rows(b.ahead + fetched, fetch, b.ahead_bytes);
       fetched += fetch;
       multiply<Lanes, Source::packed>(rows, vectors,
-                                      {b.query + r * b.head_dim, b.head_dim, b.keys + j * b.head_dim, width, b.head_dim,
+                                      {b.query + r * b.query_stride, b.query_stride, b.keys + j * b.head_dim, width, b.head_dim,
                                        b.scores + r * score_stride + j, score_stride, false, 16});
     }
   }
@@ -183,7 +183,7 @@ void score_tiles(const Block& b) {
 // memory never waits for them: prefetching in a pass of its own ran at half the speed.
 template <class Lanes, int Rows>
 void score_in_place(const Block& b, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin, std::ptrdiff_t end) {
-  const float* query = b.query + r * b.head_dim;
+  const float* query = b.query + r * b.query_stride;
   Lanes acc[Rows];
   for (int i = 0; i < Rows; ++i) acc[i] = Lanes::zero();
   for (std::ptrdiff_t d = 0; d < b.head_dim; d += 16) {
@@ -194,10 +194,10 @@ void score_in_place(const Block& b, std::ptrdiff_t r, std::ptrdiff_t j, std::ptr
 #pragma GCC unroll 16
       for (int k = 0; k < 16; ++k)
 #pragma GCC unroll 8
-        for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(query[i * b.head_dim + d + k]), x[k], acc[i]);
+        for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(query[i * b.query_stride + d + k]), x[k], acc[i]);
     } else {
       for (std::ptrdiff_t k = 0; d + k < b.head_dim; ++k)
-        for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(query[i * b.head_dim + d + k]), x[k], acc[i]);
+        for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(query[i * b.query_stride + d + k]), x[k], acc[i]);
     }
   }
   for (int i = 0; i < Rows; ++i) acc[i].store(b.scores + (r + i) * score_stride + j);

@@ -96,24 +96,33 @@ Pair pair_at(const Plan& plan, std::int64_t index) noexcept {
           static_cast<const float*>(a.value.data) + b * a.value.batch_stride + h * a.value.head_stride, key_length(a, b)};
 }
 
-// Some rows of a pair, loaded into scratch: their queries, and the blocks that any of them sees.
+// Some rows of a pair: their queries, and the blocks that any of them sees.
 struct Tile {
   std::int64_t first_row, rows, first_block, last_block;
+  const float* query;  // the caller's where rows are queries one after the other, else copied into scratch
+  std::int64_t query_stride;
 };
 
 Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const TileScratch& scratch) noexcept {
   const AttentionArgs& a = plan.args;
-  Tile tile{index * plan.tile_rows, 0, std::numeric_limits<std::int64_t>::max(), 0};
+  Tile tile{index * plan.tile_rows, 0, std::numeric_limits<std::int64_t>::max(), 0, scratch.query, a.head_dim};
   tile.rows = std::min(plan.tile_rows, plan.rows - tile.first_row);
   const float sign = a.scale < 0 ? -1.0f : 1.0f;
+  const bool in_place = plan.group == 1 && a.scale >= 0;
+  if (in_place) {
+    tile.query = static_cast<const float*>(a.query.data) + pair.batch * a.query.batch_stride +
+                 pair.kv_head * a.query.head_stride + tile.first_row * a.query.row_stride;
+    tile.query_stride = a.query.row_stride;
+  }
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const std::int64_t query = (tile.first_row + r) / plan.group;
-    const std::int64_t head = pair.kv_head * plan.group + (tile.first_row + r) % plan.group;
-    const float* from = static_cast<const float*>(a.query.data) + pair.batch * a.query.batch_stride +
-                        head * a.query.head_stride + query * a.query.row_stride;
-    float* to = scratch.query + r * a.head_dim;
-    for (std::int64_t d = 0; d < a.head_dim; ++d) to[d] = sign * from[d];
-
+    if (!in_place) {
+      const std::int64_t head = pair.kv_head * plan.group + (tile.first_row + r) % plan.group;
+      const float* from = static_cast<const float*>(a.query.data) + pair.batch * a.query.batch_stride +
+                          head * a.query.head_stride + query * a.query.row_stride;
+      float* to = scratch.query + r * a.head_dim;
+      for (std::int64_t d = 0; d < a.head_dim; ++d) to[d] = sign * from[d];
+    }
     const KeyRange keys = allowed_keys(a, pair.batch, query);
     if (keys.begin >= keys.end) continue;
     tile.first_block = std::min(tile.first_block, keys.begin / key_block);
@@ -136,7 +145,8 @@ void attend_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int
   block.rows = tile.rows;
   block.head_dim = a.head_dim;
   block.value_dim = a.value_dim;
-  block.query = scratch.query;
+  block.query = tile.query;
+  block.query_stride = tile.query_stride;
   block.packed = packed != nullptr;
   block.keys = packed ? packed->keys + key * a.head_dim : pair.keys + key * a.key.row_stride;
   block.values = packed ? packed->values + key * plan.output_stride : pair.values + key * a.value.row_stride;
