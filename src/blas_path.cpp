@@ -4,11 +4,11 @@
 #include <cmath>
 #include <cstdint>
 
+#include "arena.hpp"
 #include "blas.hpp"
 #include "exponent.hpp"
 #include "keys.hpp"
 #include "log_sum_exp.hpp"
-#include "saturating.hpp"
 
 namespace attn::blas_path {
 namespace {
@@ -90,15 +90,24 @@ std::int64_t leading(std::int64_t stride, std::int64_t rows, std::int64_t column
   return std::max<std::int64_t>({rows > 1 ? stride : 0, columns, 1});
 }
 
+// The scores of one block of rows.
+std::size_t score_count(const AttentionArgs& args) {
+  return saturating_product(std::min(args.query_length, row_block), args.key_length);
+}
+
 }  // namespace
 
 std::size_t workspace_size(const AttentionArgs& args) noexcept {
   if (args.weights.data) return 0;
-  return saturating_product(std::min(args.query_length, row_block), args.key_length, sizeof(float));
+  Arena arena(0);
+  arena.take<float>(score_count(args));
+  return arena.used();
 }
 
 void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspace) noexcept {
   const double scale = effective_scale(args);
+  Arena arena(reinterpret_cast<std::uintptr_t>(workspace));
+  float* const scratch = args.weights.data ? nullptr : arena.take<float>(score_count(args));
   const std::int64_t group = args.query_heads > 0 ? args.query_heads / args.kv_heads : 1;
   Rows rows;
   rows.head_dim = args.head_dim;
@@ -122,7 +131,7 @@ void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspac
         rows.query = query + t * rows.query_stride;
         rows.output = args.output.data + b * args.output.batch_stride + h * args.output.head_stride + t * rows.output_stride;
         rows.weights = args.weights.data ? args.weights.data + b * args.weights.batch_stride + h * args.weights.head_stride + t * rows.weights_stride
-                                         : static_cast<float*>(workspace);
+                                         : scratch;
         attend(rows, kernels, scale, args.logsumexp ? args.logsumexp + (b * args.query_heads + h) * args.query_length + t : nullptr);
       }
     }

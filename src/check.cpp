@@ -194,7 +194,9 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   View inputs[] = {view("query", a.query, a.batch, a.query_heads, a.query_length, a.head_dim),
                    view("key", a.key, a.batch, a.kv_heads, a.query_length ? a.key_length : 0, a.head_dim),
                    view("value", a.value, a.batch, a.kv_heads, a.query_length ? a.key_length : 0, a.value_dim)};
-  const Output lse{a.logsumexp, a.query_heads * a.query_length, a.query_length, 1};
+  std::int64_t lse_rows;  // too many to count: measure() refuses the output
+  if (__builtin_mul_overflow(a.query_heads, a.query_length, &lse_rows)) lse_rows = max_elements;
+  const Output lse{a.logsumexp, lse_rows, a.query_length, 1};
   View results[] = {view("output", a.output, a.batch, a.query_heads, a.query_length, a.value_dim),
                     view("weights", a.weights, a.batch, a.query_heads, a.query_length, a.weights.data ? a.key_length : 0),
                     view("logsumexp", lse, a.batch, a.query_heads, a.query_length, a.logsumexp ? 1 : 0)};

@@ -35,6 +35,7 @@ enum class Spread { direct, direct_blocks, heads, tiles };
 struct Plan {
   const AttentionArgs& args;
   const simd::Kernels& kernels;
+  std::int64_t key_stride, value_stride;  // from row to row; 0 where there is one row, whose stride means nothing
   std::int64_t pairs, group, rows;  // rows of one pair
   std::int64_t tile_rows, tiles;    // of one pair
   std::int64_t blocks;              // of key_length
@@ -46,8 +47,9 @@ struct Plan {
 };
 
 Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept {
-  Plan plan{args, kernels, 0, 1, 0, 0, 0, 0, 0, 1, Spread::direct, effective_scale(args), {}};
+  Plan plan{args, kernels, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, Spread::direct, effective_scale(args), {}};
   plan.exponent = make_exponent(plan.scale);
+  if (args.key_length > 1) plan.key_stride = args.key.row_stride, plan.value_stride = args.value.row_stride;
   plan.pairs = static_cast<std::int64_t>(saturating_product(args.batch, args.kv_heads));
   plan.group = args.kv_heads > 0 ? args.query_heads / args.kv_heads : 1;
   plan.rows = static_cast<std::int64_t>(saturating_product(args.query_length, plan.group));
@@ -148,10 +150,10 @@ void attend_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int
   block.query = tile.query;
   block.query_stride = tile.query_stride;
   block.packed = packed != nullptr;
-  block.keys = packed ? packed->keys + key * a.head_dim : pair.keys + key * a.key.row_stride;
-  block.values = packed ? packed->values + key * plan.output_stride : pair.values + key * a.value.row_stride;
-  block.key_stride = a.key.row_stride;
-  block.value_stride = a.value.row_stride;
+  block.keys = packed ? packed->keys + key * a.head_dim : pair.keys + key * plan.key_stride;
+  block.values = packed ? packed->values + key * plan.output_stride : pair.values + key * plan.value_stride;
+  block.key_stride = plan.key_stride;
+  block.value_stride = plan.value_stride;
   block.value_keys = std::min(key_block, pair.key_length - key);
   block.begin = scratch.begin;
   block.end = scratch.end;
@@ -207,8 +209,8 @@ std::int64_t look_ahead(const Plan& plan, const Pair& pair, std::int64_t index, 
   rows_of_tile(next_index, a.query);
   if (next_pair)
     for (std::int64_t j = next_pair->key_length * index / plan.tiles; j < next_pair->key_length * (index + 1) / plan.tiles; ++j) {
-      ahead[count++] = next_pair->keys + j * a.key.row_stride;
-      ahead[count++] = next_pair->values + j * a.value.row_stride;
+      ahead[count++] = next_pair->keys + j * plan.key_stride;
+      ahead[count++] = next_pair->values + j * plan.value_stride;
     }
   return count;
 }
@@ -226,8 +228,8 @@ void pack_block(const Plan& plan, const Pair& pair, std::int64_t index, const Pa
   const AttentionArgs& a = plan.args;
   const std::int64_t key = index * key_block, count = std::min(key_block, pair.key_length - key);
   if (count <= 0) return;
-  plan.kernels.pack_keys(pair.keys + key * a.key.row_stride, a.key.row_stride, count, a.head_dim, packed.keys + key * a.head_dim);
-  plan.kernels.pack_values(pair.values + key * a.value.row_stride, a.value.row_stride, count, a.value_dim,
+  plan.kernels.pack_keys(pair.keys + key * plan.key_stride, plan.key_stride, count, a.head_dim, packed.keys + key * a.head_dim);
+  plan.kernels.pack_values(pair.values + key * plan.value_stride, plan.value_stride, count, a.value_dim,
                            packed.values + key * plan.output_stride);
 }
 

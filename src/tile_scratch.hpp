@@ -4,31 +4,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "saturating.hpp"
+#include "arena.hpp"
 #include "simd/kernels.hpp"
 
 namespace attn {
 
 constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) noexcept { return (n + step - 1) / step * step; }
-
-// Hands out 64-byte aligned pieces of the workspace. With base 0 it only counts: that is workspace_size().
-class Arena {
- public:
-  explicit Arena(std::uintptr_t base) noexcept : base_(base), used_(base ? (64 - base % 64) % 64 : 64) {}
-
-  template <class T>
-  T* take(std::size_t count) noexcept {
-    T* piece = base_ ? reinterpret_cast<T*>(base_ + used_) : nullptr;
-    const std::size_t bytes = saturating_sum(saturating_product(count, sizeof(T)), 63);
-    used_ = saturating_sum(used_, bytes - bytes % 64);
-    return piece;
-  }
-  std::size_t used() const noexcept { return used_; }
-
- private:
-  std::uintptr_t base_;
-  std::size_t used_;
-};
 
 // The running result of the rows of a tile (simd::Block says what the members mean).
 struct TileState {

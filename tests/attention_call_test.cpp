@@ -23,8 +23,8 @@ using test::Problem;
 using test::Random;
 
 #if defined(__x86_64__)
-constexpr unsigned flush = 0x8040, upward = 0x4000;      // FTZ | DAZ; round up
-unsigned mode() { return _mm_getcsr() & 0xffc0u; }       // without the six exception flags, which arithmetic sets
+constexpr unsigned flush = 0x8040, upward = 0x4000;  // FTZ | DAZ; round up
+unsigned mode() { return _mm_getcsr() & 0xffc0u; }   // without the six exception flags, which arithmetic sets
 void set_mode(unsigned m) { _mm_setcsr((_mm_getcsr() & ~0xffc0u) | m); }
 #elif defined(__aarch64__)
 constexpr unsigned flush = 1u << 24, upward = 1u << 22;  // FZ; RMode = towards plus infinity
@@ -87,8 +87,8 @@ TEST_CASE("call: the result does not depend on the workspace", "[attention][call
     const std::vector<float> want = p.output;
     REQUIRE(attn::attention(p.args).ok());  // its own
     CHECK(test::bits_equal(p.output, want));
-    // Exactly the bytes that were asked for, before a page that cannot be touched, and at odd addresses (p.run does both
-    // from the other side).
+    // Exactly the bytes that were asked for, before a page that cannot be touched, and at odd addresses (p.run does
+    // both from the other side).
     const std::size_t needed = attn::workspace_size(p.args);
     test::GuardedFloats memory((needed + 3) / 4, test::Edge::after);
     p.args.workspace = reinterpret_cast<char*>(memory.end()) - needed;
@@ -183,7 +183,8 @@ TEST_CASE("call: repeats, single batch items and changed neighbours give the sam
     one.args.path = Path::streaming;
     REQUIRE(one.run() == "");
     INFO("batch item " << b);
-    CHECK(test::bits_difference(one.output, std::vector<float>(want.begin() + b * size, want.begin() + (b + 1) * size)) == "");
+    CHECK(test::bits_difference(one.output,
+                                std::vector<float>(want.begin() + b * size, want.begin() + (b + 1) * size)) == "");
   }
   // Another first row changes the first row only.
   for (std::int64_t d = 0; d < s.head_dim; ++d) p.q[static_cast<std::size_t>(d)] += 1;

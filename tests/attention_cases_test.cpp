@@ -27,7 +27,6 @@ void check_values(const std::vector<float>& got, const std::vector<double>& want
   }
 }
 
-
 // One head, head_dim = value_dim = 1, scale 1.
 struct Scalar : Problem {
   Scalar(Path path, const std::vector<float>& queries, const std::vector<float>& keys, const std::vector<float>& values)
@@ -122,14 +121,7 @@ TEST_CASE("case: a window counts the current token", "[attention][case]") {
   const Path path = GENERATE(Path::blas, Path::streaming);
   Scalar p(path, zeros(8), zeros(8), powers_of_two(8));
   p.args.causal = true;
-  const std::vector<double> three{1,
-                                  1.5,
-                                  7.0 / 3,
-                                  14.0 / 3,
-                                  28.0 / 3,
-                                  56.0 / 3,
-                                  112.0 / 3,
-                                  224.0 / 3};
+  const std::vector<double> three{1, 1.5, 7.0 / 3, 14.0 / 3, 28.0 / 3, 56.0 / 3, 112.0 / 3, 224.0 / 3};
   SECTION("three keys") {
     p.args.window_left = 2;
     REQUIRE(p.run() == "");

@@ -15,7 +15,8 @@ using attn::Path;
 using attn::StatusCode;
 using test::Problem;
 
-constexpr std::int64_t top = std::numeric_limits<std::int64_t>::max(), bottom = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t top = std::numeric_limits<std::int64_t>::max(),
+                       bottom = std::numeric_limits<std::int64_t>::min();
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 
@@ -131,9 +132,8 @@ TEST_CASE("error: which keys", "[attention][error]") {
       {"key_lengths[0]", "-2", [](AttentionArgs& a) { a.key_lengths = negative_length; }},
       {"query_offsets", "null", [](AttentionArgs& a) { a.alignment = attn::Alignment::given; }},
       {"query_offsets", "0", [](AttentionArgs& a) { a.query_offsets = some_offsets; }},
-      {"query_offsets", "1", [](AttentionArgs& a) {
-         a.query_offsets = some_offsets, a.alignment = attn::Alignment::top_left;
-       }},
+      {"query_offsets", "1",
+       [](AttentionArgs& a) { a.query_offsets = some_offsets, a.alignment = attn::Alignment::top_left; }},
   });
 }
 
@@ -191,9 +191,8 @@ TEST_CASE("error: overlap of a result with an input or another result", "[attent
   check_refused({"logsumexp", "weights", [](AttentionArgs& a) { a.logsumexp = a.weights.data + 2; }}, Path::blas);
   check_all({
       {"logsumexp", "output", [](AttentionArgs& a) { a.logsumexp = a.output.data + 100; }},
-      {"logsumexp", "query", [](AttentionArgs& a) {
-         a.logsumexp = const_cast<float*>(static_cast<const float*>(a.query.data)) + 3;
-       }},
+      {"logsumexp", "query",
+       [](AttentionArgs& a) { a.logsumexp = const_cast<float*>(static_cast<const float*>(a.query.data)) + 3; }},
   });
 }
 
@@ -216,9 +215,11 @@ TEST_CASE("error: what BLAS cannot hold", "[attention][error]") {
     a.weights.data = nullptr;
   };
   check_refused({"key", std::to_string(over), far}, path);
-  check_refused({"query.row_stride", std::to_string(over), [](AttentionArgs& a) {
+  check_refused({"query.row_stride", std::to_string(over),
+                 [](AttentionArgs& a) {
                    a.query.data = reinterpret_cast<const void*>(std::uintptr_t{1} << 60), a.query.row_stride = over;
-                 }}, path);
+                 }},
+                path);
   // A layout that is right but that BLAS does not take is unsupported there, and fine on the streaming path.
   for (const std::int64_t stride : {0, 4, -5}) {
     const auto key_stride = [=](AttentionArgs& a) {
@@ -238,17 +239,19 @@ TEST_CASE("error: requests that this version does not serve are named", "[attent
   static const std::uint8_t mask = 1;
   static const float number[4] = {0.5f, 0.5f, 0.5f, 0.5f};
   static float scores[2 * 4 * 3 * 4];
-  check_all({
-      {"mask", "", [](AttentionArgs& a) { a.mask.data = &mask; }},
-      {"bias", "", [](AttentionArgs& a) { a.bias.data = number; }},
-      {"softcap", "", [](AttentionArgs& a) { a.softcap = 30; }},
-      {"alibi_slopes", "", [](AttentionArgs& a) { a.alibi_slopes = number; }},
-      {"sinks", "", [](AttentionArgs& a) { a.sinks = number; }},
-      {"scores", "", [](AttentionArgs& a) { a.scores = attn::bhtd(scores, 4, 3, 4); }},
-      {"query.dtype", "", [](AttentionArgs& a) { a.query.dtype = attn::DType::f16; }},
-      {"key.dtype", "", [](AttentionArgs& a) { a.key.dtype = attn::DType::bf16; }},
-      {"value.dtype", "", [](AttentionArgs& a) { a.value.dtype = attn::DType::f16; }},
-  }, StatusCode::unsupported);
+  check_all(
+      {
+          {"mask", "", [](AttentionArgs& a) { a.mask.data = &mask; }},
+          {"bias", "", [](AttentionArgs& a) { a.bias.data = number; }},
+          {"softcap", "", [](AttentionArgs& a) { a.softcap = 30; }},
+          {"alibi_slopes", "", [](AttentionArgs& a) { a.alibi_slopes = number; }},
+          {"sinks", "", [](AttentionArgs& a) { a.sinks = number; }},
+          {"scores", "", [](AttentionArgs& a) { a.scores = attn::bhtd(scores, 4, 3, 4); }},
+          {"query.dtype", "", [](AttentionArgs& a) { a.query.dtype = attn::DType::f16; }},
+          {"key.dtype", "", [](AttentionArgs& a) { a.key.dtype = attn::DType::bf16; }},
+          {"value.dtype", "", [](AttentionArgs& a) { a.value.dtype = attn::DType::f16; }},
+      },
+      StatusCode::unsupported);
   check_refused({"weights", "streaming", [](AttentionArgs& a) { a.weights = attn::bhtd(scores, 4, 3, 4); }},
                 Path::streaming, StatusCode::unsupported);
 }

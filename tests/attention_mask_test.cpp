@@ -15,7 +15,8 @@ using test::describe;
 using test::Problem;
 using test::Random;
 
-constexpr std::int64_t top = std::numeric_limits<std::int64_t>::max(), bottom = std::numeric_limits<std::int64_t>::min();
+constexpr std::int64_t top = std::numeric_limits<std::int64_t>::max(),
+                       bottom = std::numeric_limits<std::int64_t>::min();
 
 }  // namespace
 

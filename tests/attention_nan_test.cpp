@@ -32,17 +32,23 @@ const std::vector<Masked>& masks() {
   // 12 keys: one panel; 70: several, the last not full; 530: two blocks, of which many rows see only one.
   static const std::vector<Masked> list = {
       {"causal", {1, 2, 1, 7, 12, 5, 3}, [](attn::AttentionArgs& a) { a.causal = true; }},
-      {"causal, one query", {2, 2, 1, 1, 12, 5, 3}, [](attn::AttentionArgs& a) { a.key_lengths = key_lengths; }},
-      {"causal, given offsets", {2, 2, 2, 6, 12, 5, 3}, [](attn::AttentionArgs& a) {
+      {"key lengths, one query", {2, 2, 1, 1, 12, 5, 3}, [](attn::AttentionArgs& a) { a.key_lengths = key_lengths; }},
+      {"causal, given offsets",
+       {2, 2, 2, 6, 12, 5, 3},
+       [](attn::AttentionArgs& a) {
          a.causal = true, a.alignment = attn::Alignment::given, a.query_offsets = offsets;
        }},
-      {"causal, key lengths", {2, 4, 2, 9, 12, 5, 3}, [](attn::AttentionArgs& a) { a.causal = true, a.key_lengths = key_lengths; }},
+      {"causal, key lengths",
+       {2, 4, 2, 9, 12, 5, 3},
+       [](attn::AttentionArgs& a) { a.causal = true, a.key_lengths = key_lengths; }},
       {"window", {1, 1, 1, 10, 12, 5, 3}, [](attn::AttentionArgs& a) { a.window_left = 2, a.window_right = 1; }},
       {"causal, many tiles", {1, 3, 1, 45, 70, 5, 20}, [](attn::AttentionArgs& a) { a.causal = true; }},
-      {"narrow window, two blocks", {1, 1, 1, 40, 530, 4, 17}, [](attn::AttentionArgs& a) { a.window_left = 9, a.window_right = 3; }},
-      {"causal, two blocks, top left", {1, 2, 1, 600, 530, 3, 2}, [](attn::AttentionArgs& a) {
-         a.causal = true, a.alignment = attn::Alignment::top_left;
-       }},
+      {"narrow window, two blocks",
+       {1, 1, 1, 40, 530, 4, 17},
+       [](attn::AttentionArgs& a) { a.window_left = 9, a.window_right = 3; }},
+      {"causal, two blocks, top left",
+       {1, 2, 1, 600, 530, 3, 2},
+       [](attn::AttentionArgs& a) { a.causal = true, a.alignment = attn::Alignment::top_left; }},
   };
   return list;
 }
@@ -92,9 +98,11 @@ struct Run {
         const std::string where = "row " + std::to_string(r) + " column " + std::to_string(e);
         if (poisoned(r, e)) {
           if (!std::isnan(got)) return where + " must be NaN, is " + std::to_string(got);
-          if (p.args.path == Path::streaming && test::bits(got) != test::canonical_nan) return where + ": not the one NaN";
-        } else if (p.args.path == Path::streaming ? test::bits(got) != test::bits(was)
-                                                  : !test::close(static_cast<double>(got), static_cast<double>(was), 1e-6)) {
+          if (p.args.path == Path::streaming && test::bits(got) != test::canonical_nan)
+            return where + ": not the one NaN";
+        } else if (p.args.path == Path::streaming
+                       ? test::bits(got) != test::bits(was)
+                       : !test::close(static_cast<double>(got), static_cast<double>(was), 1e-6)) {
           return where + " must be " + std::to_string(was) + ", is " + std::to_string(got);
         }
       }
@@ -147,8 +155,11 @@ TEST_CASE("nan: a key reaches the rows that see it, and no other", "[attention][
         for (std::size_t i = 0; i < run.p.weights.size(); ++i) {
           const std::size_t r = i / static_cast<std::size_t>(run.p.args.key_length);
           if (!run.oracle.allowed[i]) REQUIRE(run.p.weights[i] == 0);
+          if (run.oracle.allowed[i] && run.sees(r, b, h, j) && std::isnan(poison))
+            REQUIRE(std::isnan(run.p.weights[i]));
           if (!run.sees(r, b, h, j))
-            REQUIRE(test::close(static_cast<double>(run.p.weights[i]), static_cast<double>(run.clean_weights[i]), 1e-6));
+            REQUIRE(
+                test::close(static_cast<double>(run.p.weights[i]), static_cast<double>(run.clean_weights[i]), 1e-6));
         }
       }
   }
@@ -177,7 +188,8 @@ TEST_CASE("nan: a value reaches its column of the rows that see it", "[attention
         };
         if (std::isinf(poison))  // the column is that infinity (or NaN if the weight underflowed, which it cannot here)
           for (std::size_t r = 0; r < run.rows(); ++r) {
-            float& got = run.p.output[r * static_cast<std::size_t>(run.p.args.value_dim) + static_cast<std::size_t>(column)];
+            float& got =
+                run.p.output[r * static_cast<std::size_t>(run.p.args.value_dim) + static_cast<std::size_t>(column)];
             if (!run.sees(r, b, h, j)) continue;
             REQUIRE(got == poison);
             got = path == Path::streaming ? test::from_bits(test::canonical_nan) : quiet_nan;

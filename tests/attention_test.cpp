@@ -1,9 +1,10 @@
-// attention() against the oracle on both paths: every length around the vector, panel and block widths, every head size,
-// grouped heads, scales, and random mixtures of all options and layouts.
+// attention() against the oracle on both paths: every length around the vector, panel and block widths, every head
+// size, grouped heads, scales, and random mixtures of all options and layouts.
+#include "attn/attention.hpp"
+
 #include <cmath>
 #include <vector>
 
-#include "attn/attention.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
@@ -21,7 +22,8 @@ using test::Random;
 using test::Shape;
 
 // Blocks are of 512 keys, panels of 16 to 64, tiles of up to 48 rows, the blas path's blocks of 256 rows.
-const std::vector<std::int64_t> lengths{0, 1, 2, 3, 15, 16, 17, 33, 63, 64, 65, 100, 127, 130, 257, 511, 512, 513, 1025};
+const std::vector<std::int64_t> lengths{0,  1,   2,   3,   15,  16,  17,  33,  63,  64,
+                                        65, 100, 127, 130, 257, 511, 512, 513, 1025};
 const std::vector<std::int64_t> head_sizes{1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 65, 72, 80, 96, 127, 129, 257};
 
 }  // namespace
@@ -144,7 +146,8 @@ TEST_CASE("attention: random mixtures of options and layouts", "[attention]") {
     Problem p(s);
     attn::AttentionArgs& a = p.args;
     const test::Dims query{s.batch, s.query_heads, s.query_length, s.head_dim};
-    const test::Dims key{s.batch, s.kv_heads, s.key_length, s.head_dim}, value{s.batch, s.kv_heads, s.key_length, s.value_dim};
+    const test::Dims key{s.batch, s.kv_heads, s.key_length, s.head_dim},
+        value{s.batch, s.kv_heads, s.key_length, s.value_dim};
     const test::Dims output{s.batch, s.query_heads, s.query_length, s.value_dim};
     const test::Strided q = test::random_layout(random, query, rows, test::Use::input);
     const test::Strided k = test::random_layout(random, key, rows, test::Use::input);

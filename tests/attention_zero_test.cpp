@@ -49,7 +49,8 @@ TEST_CASE("zero keys: output and weights 0, log-sum-exp -inf", "[attention][zero
     p.want_logsumexp();
     REQUIRE(p.run() == "");
     CHECK(test::bits_equal(p.output, std::vector<float>(p.output.size(), 0.0f)));
-    CHECK(test::bits_equal(p.logsumexp, std::vector<float>(p.logsumexp.size(), -std::numeric_limits<float>::infinity())));
+    CHECK(
+        test::bits_equal(p.logsumexp, std::vector<float>(p.logsumexp.size(), -std::numeric_limits<float>::infinity())));
   }
 }
 

@@ -87,7 +87,8 @@ TEST_CASE("dispatch: the best that the features allow is chosen", "[dispatch]") 
   }
 #if defined(__x86_64__)
   attn::Status status;
-  if (built_in("avx512")) CHECK(dispatch::choose(cpu::avx2_fma | cpu::avx512, nullptr, status)->name == std::string("avx512"));
+  if (built_in("avx512"))
+    CHECK(dispatch::choose(cpu::avx2_fma | cpu::avx512, nullptr, status)->name == std::string("avx512"));
   if (built_in("avx2")) CHECK(dispatch::choose(cpu::avx2_fma, nullptr, status)->name == std::string("avx2"));
   CHECK(dispatch::choose(cpu::none, nullptr, status)->name == std::string("scalar"));
 #endif

@@ -1,4 +1,5 @@
-// The test program runs under one instruction set, and makes sure of it: ATTN_ISA=<isa> ATTN_EXPECT_ISA=<isa> attn_tests.
+// The test program runs under one instruction set, and makes sure of it: ATTN_ISA=<isa> ATTN_EXPECT_ISA=<isa>
+// attn_tests.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -16,7 +17,8 @@ constexpr int skipped = 77;  // what ctest is told to take for "skipped"
 bool is_active(const char* expected) {
   const char* active = attn::active_isa();
   if (active && std::strcmp(active, expected) == 0) return true;
-  std::fprintf(stderr, "error: expected the instruction set %s, but %s is active\n", expected, active ? active : "none");
+  std::fprintf(stderr, "error: expected the instruction set %s, but %s is active\n", expected,
+               active ? active : "none");
   return false;
 }
 

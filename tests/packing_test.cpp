@@ -80,7 +80,8 @@ TEST_CASE("packing: NaN bits travel unchanged", "[simd]") {
   for (const Kernels* kernels : runnable_kernels()) {
     INFO("isa " << kernels->name);
     std::vector<float> source(16 * 16);
-    for (std::size_t i = 0; i < source.size(); ++i) source[i] = test::from_bits(0x7f800001u + static_cast<std::uint32_t>(i));
+    for (std::size_t i = 0; i < source.size(); ++i)
+      source[i] = test::from_bits(0x7f800001u + static_cast<std::uint32_t>(i));
     const std::vector<float> want = packed_keys(source.data(), 16, 16, 16, kernels->panel_keys);
     std::vector<float> got(want.size());
     kernels->pack_keys(source.data(), 16, 16, 16, got.data());

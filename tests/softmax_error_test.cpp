@@ -73,7 +73,7 @@ TEST_CASE("softmax: errors name the argument and write nothing", "[softmax][erro
     check_refused(memory, c, "x", std::to_string(c.rows));
   }
   SECTION("a stride that leaves the address space") {
-    c.x_stride = GENERATE(top, std::numeric_limits<std::int64_t>::min());
+    c.x_stride = GENERATE(std::int64_t{top}, std::numeric_limits<std::int64_t>::min());
     check_refused(memory, c, "x", std::to_string(c.x_stride));
   }
 }

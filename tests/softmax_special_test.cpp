@@ -127,8 +127,7 @@ TEST_CASE("softmax: several NaNs in front, behind and everywhere", "[softmax]") 
     for (const std::size_t n : lengths())
       for (std::size_t count = 1; count <= n; ++count) {
         std::vector<float> front(n, 2.0f), back(n, 2.0f);
-        for (std::size_t i = 0; i < count; ++i)
-          front[i] = back[n - 1 - i] = std::numeric_limits<float>::quiet_NaN();
+        for (std::size_t i = 0; i < count; ++i) front[i] = back[n - 1 - i] = std::numeric_limits<float>::quiet_NaN();
         INFO("columns " << n << ", NaNs " << count);
         REQUIRE(all(softmax_of(front), canonical_nan));
         REQUIRE(all(softmax_of(back), canonical_nan));

@@ -138,7 +138,8 @@ TEST_CASE("softmax: unaligned, in place, padded and upside-down rows", "[softmax
           const std::int64_t x_start = offset + (layout.x_reversed ? (rows - 1) * x_pitch : 0);
           const std::int64_t y_start = offset + (layout.y_reversed ? (rows - 1) * y_pitch : 0);
 
-          INFO("isa " << isa << ", columns " << n << ", offset " << offset << ", strides " << x_stride << " " << y_stride);
+          INFO("isa " << isa << ", columns " << n << ", offset " << offset << ", strides " << x_stride << " "
+                      << y_stride);
           std::vector<float> want(y.size(), canary), in_place = x;
           for (std::int64_t r = 0; r < rows; ++r) {
             const auto row = x.begin() + x_start + r * x_stride;

@@ -45,7 +45,7 @@ struct AttentionArgs {
   float* logsumexp = nullptr;               // optional: dense [batch, query_heads, query_length]; ln of the sum of
                                             // exp(scaled score); -inf for a row without keys
 
-  float scale = 0;                          // 0: 1 / sqrt(head_dim); may be negative
+  float scale = 0;                          // 0: 1 / sqrt(head_dim); may be negative; at most 2^126
   float softcap = 0;                        // 0: off; else s <- cap * tanh(s / cap)
   bool causal = false;                      // query at position p sees keys j <= p; p = offset + query row
   std::int64_t window_left = -1, window_right = -1;  // keys p - left .. p + right, both included; -1: open

@@ -11,7 +11,8 @@ namespace attn {
 //
 // x, y: [rows, columns] float32, rows x_row_stride and y_row_stride floats apart (each at least columns in absolute
 // value if rows > 1), any alignment. y may be x with the same stride; any other overlap is an error.
-// rows or columns of 0: nothing to do. scale: any finite value; 1 if not given.
+// rows or columns of 0: nothing to do. scale: from -2^126 to 2^126; 1 if not given.
+// A difference x - maximum that float32 cannot hold counts as -inf, whatever the scale.
 // A row of only -inf (every key excluded) is 0. A row with a NaN, or with +inf, is NaN throughout.
 // The same bits on every CPU. No allocation, no lock.
 [[nodiscard]] Status softmax(const float* x, float* y, std::int64_t rows, std::int64_t columns,

@@ -64,6 +64,8 @@ inline std::string bits_difference(const std::vector<float>& got, const std::vec
   return "";
 }
 
-inline bool bits_equal(const std::vector<float>& a, const std::vector<float>& b) { return bits_difference(a, b).empty(); }
+inline bool bits_equal(const std::vector<float>& a, const std::vector<float>& b) {
+  return bits_difference(a, b).empty();
+}
 
 }  // namespace test

@@ -21,7 +21,8 @@ class GuardedFloats {
     void* memory = mmap(nullptr, bytes_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) throw std::runtime_error("mmap failed");
     start_ = static_cast<char*>(memory);
-    if (inner > 0 && mprotect(start_ + page, inner, PROT_READ | PROT_WRITE) != 0) throw std::runtime_error("mprotect failed");
+    if (inner > 0 && mprotect(start_ + page, inner, PROT_READ | PROT_WRITE) != 0)
+      throw std::runtime_error("mprotect failed");
     char* first = edge == Edge::before ? start_ + page : start_ + page + inner - count * sizeof(float);
     data_ = reinterpret_cast<float*>(first);
   }

@@ -25,13 +25,14 @@ std::string exact_zeros(const std::vector<float>& got, const std::vector<double>
 std::string describe(const attn::AttentionArgs& a) {
   auto number = [](std::int64_t n) { return static_cast<long long>(n); };
   char line[400];
-  std::snprintf(line, sizeof line,
-                "path %s B=%lld H=%lld/%lld Tq=%lld Tk=%lld D=%lld Dv=%lld scale=%g causal=%d alignment=%d window=%lld,%lld "
-                "offset=%lld length=%lld",
-                name_of(a.path), number(a.batch), number(a.query_heads), number(a.kv_heads), number(a.query_length),
-                number(a.key_length), number(a.head_dim), number(a.value_dim), static_cast<double>(a.scale), a.causal,
-                static_cast<int>(a.alignment), number(a.window_left), number(a.window_right),
-                number(a.query_offsets ? a.query_offsets[0] : -999), number(a.key_lengths ? a.key_lengths[0] : -999));
+  std::snprintf(
+      line, sizeof line,
+      "path %s B=%lld H=%lld/%lld Tq=%lld Tk=%lld D=%lld Dv=%lld scale=%g causal=%d alignment=%d window=%lld,%lld "
+      "offset=%lld length=%lld",
+      name_of(a.path), number(a.batch), number(a.query_heads), number(a.kv_heads), number(a.query_length),
+      number(a.key_length), number(a.head_dim), number(a.value_dim), static_cast<double>(a.scale), a.causal,
+      static_cast<int>(a.alignment), number(a.window_left), number(a.window_right),
+      number(a.query_offsets ? a.query_offsets[0] : -999), number(a.key_lengths ? a.key_lengths[0] : -999));
   return line;
 }
 
@@ -94,7 +95,8 @@ std::string Problem::check() {
   const double sum = args.value.row_stride == 0 ? keys / 2 : std::sqrt(keys) / 4;
   const double tolerance = want.score_error + (3 + sum) * u;
   const std::vector<float> got = gather(args.output, args.batch, args.query_heads, args.query_length, args.value_dim);
-  if (const std::string d = difference(got, want.output, tolerance * want.largest_value); !d.empty()) return "output " + d;
+  if (const std::string d = difference(got, want.output, tolerance * want.largest_value); !d.empty())
+    return "output " + d;
 
   const std::size_t rows = want.log_sum_exp.size();
   for (std::size_t r = 0; r < rows; ++r) {
@@ -105,7 +107,8 @@ std::string Problem::check() {
     if (!args.logsumexp) continue;
     const double lse = want.log_sum_exp[r], bound = 2 * want.score_error + (8 + 2 * std::fabs(lse)) * u;
     if (!close(static_cast<double>(args.logsumexp[r]), lse, bound))
-      return "logsumexp " + std::to_string(r) + " is " + std::to_string(args.logsumexp[r]) + ", not " + std::to_string(lse);
+      return "logsumexp " + std::to_string(r) + " is " + std::to_string(args.logsumexp[r]) + ", not " +
+             std::to_string(lse);
   }
   if (!args.weights.data) return "";
   const std::vector<float> w = gather(args.weights, args.batch, args.query_heads, args.query_length, args.key_length);

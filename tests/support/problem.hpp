@@ -35,13 +35,13 @@ class Problem {
 
   // Runs the call, in a workspace full of NaN that shows what is read before it is written: "" or what is wrong.
   std::string run();
-  // Runs it and compares all results with the oracle. Q, K and V must be unchanged, empty rows and excluded keys exactly
-  // 0 or -inf. "" if all is well, else what is wrong.
+  // Runs it and compares all results with the oracle. Q, K and V must be unchanged, empty rows and excluded keys
+  // exactly 0 or -inf. "" if all is well, else what is wrong.
   //
-  // The tolerance: a score that is off by e changes its weight by the factor 1 + e; the exponential and the division add a
-  // few u = 2^-24, the sum over the keys up to sqrt(keys) u. So the output is off by about max|v| (e + (3 + sqrt(keys) / 4) u),
-  // with e one standard deviation, as errors of different keys average out. Over a dozen seeds the largest error of
-  // any element was 0.51 of this.
+  // The tolerance: a score that is off by e changes its weight by the factor 1 + e; the exponential and the division
+  // add a few u = 2^-24, the sum over the keys up to sqrt(keys) u. So the output is off by about max|v| (e + (3 +
+  // sqrt(keys) / 4) u), with e one standard deviation, as errors of different keys average out. Over a dozen seeds the
+  // largest error of any element was 0.51 of this.
   std::string check();
 
   attn::AttentionArgs args;
