@@ -27,8 +27,9 @@ int main() {
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 2, 2, 3, 1.0f, a, 3, b, 2, 1.0f, c, 2);
   if (!right(c)) return 1;
 
-  // A library that takes 64-bit sizes often works by luck when it is given 32-bit ones: the upper halves of the registers
-  // happen to be 0. Here they are not, and every size is negative to such a library, which then refuses the call.
+  // A library that takes 64-bit sizes often works by luck when it is given 32-bit ones: the upper halves of the
+  // registers happen to be 0. Here they are not, and every size is negative to such a library, which then refuses the
+  // call.
   using Declared = decltype(declared(cblas_sgemm));
   if (Declared::int32) {
     float d[] = {1, 1, 1, 1};

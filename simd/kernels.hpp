@@ -24,8 +24,9 @@ struct SoftmaxRows {
   float* y;        // may be x with the same stride
   std::ptrdiff_t rows, columns, x_stride, y_stride;
   Exponent exponent;
-  bool negate;     // the scale is negative: -x takes the place of x
-  float *row_max, *row_sum;  // [rows] or null: the maximum of (-)x, -inf in a row of -inf, and the sum of the exponentials
+  bool negate;  // the scale is negative: -x takes the place of x
+  float *row_max,
+      *row_sum;  // [rows] or null: the maximum of (-)x, -inf in a row of -inf, and the sum of the exponentials
 };
 
 // One tile of query rows against one block of at most key_block keys of one KV head.
@@ -34,11 +35,13 @@ struct Block {
   std::ptrdiff_t rows, head_dim, value_dim;
   const float* query;  // [rows, head_dim], query_stride floats apart, negated if the scale is negative
   std::ptrdiff_t query_stride;
-  const float* keys;   // packed by pack_keys, or in place: [key, head_dim], key_stride floats apart
-  const float* values; // packed by pack_values for a block of `value_keys` keys, or in place: [key, value_dim], value_stride apart
+  const float* keys;    // packed by pack_keys, or in place: [key, head_dim], key_stride floats apart
+  const float* values;  // packed by pack_values for a block of `value_keys` keys, or in place: [key, value_dim],
+                        // value_stride apart
   bool packed;
   std::ptrdiff_t key_stride, value_stride, value_keys;
-  const std::int32_t *begin, *end;  // [rows] the allowed keys of each row: begin <= j < end; nothing else is read in place
+  const std::int32_t *begin,
+      *end;  // [rows] the allowed keys of each row: begin <= j < end; nothing else is read in place
   Exponent exponent;
   // Rows of memory that will be wanted soon: they are prefetched while the scores are multiplied. May be none.
   const void* const* ahead;
@@ -48,8 +51,8 @@ struct Block {
   float *row_max, *row_sum;  // [rows rounded up to 16]
   float* output;             // [rows, output_stride]; not yet divided by row_sum
   // Scratch, 64-byte aligned.
-  float* scores;        // [rows, score_stride]
-  float* block_output;  // [rows, output_stride]
+  float* scores;                 // [rows, score_stride]
+  float* block_output;           // [rows, output_stride]
   float *block_max, *block_sum;  // [rows rounded up to 16]
   std::ptrdiff_t output_stride;  // value_dim rounded up to 16
 };
@@ -66,9 +69,11 @@ struct Kernels {
   void (*softmax_rows)(const SoftmaxRows& args);
 
   // [count, head_dim] -> panels [head_dim, panel_keys]; missing keys of the last panel are 0.
-  void (*pack_keys)(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed);
+  void (*pack_keys)(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
+                    float* packed);
   // [count, value_dim] -> strips of panel_keys columns, each [count, columns of the strip rounded up to 16].
-  void (*pack_values)(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim, float* packed);
+  void (*pack_values)(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
+                      float* packed);
   // Scores, softmax, weighted values and merge of one block.
   void (*attend_block)(const Block& block);
   // The merge of attend_block on its own: row_max, row_sum, output <- both of the state and of the block's.

@@ -30,8 +30,9 @@ struct Product {
 
 enum class Source { packed, in_place, in_place_tail };
 
-// How far keys and values in place are prefetched: into L2 (locality 2), where more lines can be under way than into L1.
-// One core reads memory at 8 GB/s with L1 prefetches and at 17 with these, which is all that the machine measured had.
+// How far keys and values in place are prefetched: into L2 (locality 2), where more lines can be under way than into
+// L1. One core reads memory at 8 GB/s with L1 prefetches and at 17 with these, which is all that the machine measured
+// had.
 constexpr std::ptrdiff_t rows_ahead = 48;
 
 template <class Lanes, int Rows, int Vectors, Source From>
@@ -60,7 +61,8 @@ void multiply_tile(const Product& p) {
       for (int v = 0; v < Vectors; ++v) __builtin_prefetch(b + rows_ahead * b_stride + 16 * v, 0, 2);
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v)
-      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? Lanes::load_first(b + 16 * v, p.tail) : Lanes::load(b + 16 * v);
+      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? Lanes::load_first(b + 16 * v, p.tail)
+                                                                    : Lanes::load(b + 16 * v);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
       const Lanes row = Lanes::set1(a[r * a_stride]);
@@ -88,8 +90,8 @@ constexpr std::ptrdiff_t least(std::ptrdiff_t a, std::ptrdiff_t b) { return a < 
 constexpr std::ptrdiff_t most(std::ptrdiff_t a, std::ptrdiff_t b) { return a > b ? a : b; }
 constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) { return (n + step - 1) / step * step; }
 
-// While columns [d, d + 16) of sixteen keys are turned: that share of the keys rows_ahead behind, row after row, because a
-// CPU's own prefetcher follows what is read in order.
+// While columns [d, d + 16) of sixteen keys are turned: that share of the keys rows_ahead behind, row after row,
+// because a CPU's own prefetcher follows what is read in order.
 inline void prefetch_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t d, std::ptrdiff_t head_dim) {
   const std::ptrdiff_t first = 16 * d / head_dim, last = least(16, 16 * (d + 16) / head_dim);
   for (std::ptrdiff_t i = first; i < last; ++i)
@@ -138,7 +140,8 @@ void pack_values(const float* values, std::ptrdiff_t stride, std::ptrdiff_t coun
 // Into L2 (locality 2): L1 belongs to the tiles.
 inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrdiff_t bytes) {
   for (std::ptrdiff_t i = 0; i < rows; ++i)
-    for (std::ptrdiff_t line = 0; line < bytes; line += 64) __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
+    for (std::ptrdiff_t line = 0; line < bytes; line += 64)
+      __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
 }
 
 // The keys that any row of the block sees.
@@ -158,7 +161,8 @@ void score_tiles(const Block& b) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
   const KeySpan seen = seen_keys(b);
   // Rows to prefetch are spread evenly over the tiles.
-  const std::ptrdiff_t tiles = (seen.end - seen.begin / width * width + width - 1) / width * ((b.rows + Lanes::tile_rows - 1) / Lanes::tile_rows);
+  const std::ptrdiff_t tiles = (seen.end - seen.begin / width * width + width - 1) / width *
+                               ((b.rows + Lanes::tile_rows - 1) / Lanes::tile_rows);
   const std::ptrdiff_t step = tiles > 0 ? (b.ahead_rows + tiles - 1) / tiles : 0;
   std::ptrdiff_t fetched = 0;
   for (std::ptrdiff_t j = seen.begin / width * width; j < seen.end; j += width) {
@@ -172,8 +176,8 @@ void score_tiles(const Block& b) {
       prefetch_rows(b.ahead + fetched, fetch, b.ahead_bytes);
       fetched += fetch;
       multiply<Lanes, Source::packed>(rows, vectors,
-                                      {b.query + r * b.query_stride, b.query_stride, b.keys + j * b.head_dim, width, b.head_dim,
-                                       b.scores + r * score_stride + j, score_stride, false, 16});
+                                      {b.query + r * b.query_stride, b.query_stride, b.keys + j * b.head_dim, width,
+                                       b.head_dim, b.scores + r * score_stride + j, score_stride, false, 16});
     }
   }
 }
@@ -214,7 +218,8 @@ template <class Lanes>
 void score_keys_in_place(const Block& b) {
   const KeySpan seen = seen_keys(b);
   for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16)
-    for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::direct_rows) score_rows_in_place<Lanes>(b, r, j, seen.begin, seen.end);
+    for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::direct_rows)
+      score_rows_in_place<Lanes>(b, r, j, seen.begin, seen.end);
 }
 
 // Scores of keys outside [begin, end) become -inf as far as the vectors of the range reach, so that the passes of
@@ -246,7 +251,8 @@ void block_softmax(const Block& b, float* row_max, float* row_sum) {
     for (std::ptrdiff_t r = group; r < rows_end; ++r) {
       float* s = b.scores + r * score_stride;
       const std::ptrdiff_t first = b.begin[r] / 16 * 16, length = (b.end[r] - first + 15) / 16 * 16;
-      row_sum[r] = b.begin[r] < b.end[r] ? exp_of_row<Lanes, false>(s + first, s + first, length, row_max[r], constants) : 0.0f;
+      row_sum[r] =
+          b.begin[r] < b.end[r] ? exp_of_row<Lanes, false>(s + first, s + first, length, row_max[r], constants) : 0.0f;
     }
   }
 }
@@ -257,8 +263,8 @@ void block_softmax(const Block& b, float* row_max, float* row_sum) {
 template <class Lanes>
 void value_tiles(const Block& b, float* output) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  // Packed, a strip streams from L2 once for each tile of rows: cutting it to fit L1 was 3 % slower. In place, some whole
-  // rows of values at a time, as they stand in memory, and the next ones are prefetched meanwhile.
+  // Packed, a strip streams from L2 once for each tile of rows: cutting it to fit L1 was 3 % slower. In place, some
+  // whole rows of values at a time, as they stand in memory, and the next ones are prefetched meanwhile.
   const std::ptrdiff_t chunk = b.packed ? key_block : 16;
   const KeySpan seen = seen_keys(b);
   if (!b.packed || seen.begin >= seen.end)
@@ -270,10 +276,18 @@ void value_tiles(const Block& b, float* output) {
       const float* values = b.packed ? b.values + e * b.value_keys : b.values + e;
       const std::ptrdiff_t stride = b.packed ? 16 * vectors : b.value_stride;
 
-      const auto multiply_rows = [&](std::ptrdiff_t r, std::ptrdiff_t rows, std::ptrdiff_t begin, std::ptrdiff_t end, bool accumulate) {
-        const Product p{b.scores + r * score_stride + begin, score_stride, values + begin * stride, stride, end - begin,
-                        output + r * b.output_stride + e, b.output_stride, accumulate, columns - 16 * (vectors - 1)};
-        b.packed        ? multiply<Lanes, Source::packed>(rows, vectors, p)
+      const auto multiply_rows = [&](std::ptrdiff_t r, std::ptrdiff_t rows, std::ptrdiff_t begin, std::ptrdiff_t end,
+                                     bool accumulate) {
+        const Product p{b.scores + r * score_stride + begin,
+                        score_stride,
+                        values + begin * stride,
+                        stride,
+                        end - begin,
+                        output + r * b.output_stride + e,
+                        b.output_stride,
+                        accumulate,
+                        columns - 16 * (vectors - 1)};
+        b.packed       ? multiply<Lanes, Source::packed>(rows, vectors, p)
         : p.tail == 16 ? multiply<Lanes, Source::in_place>(rows, vectors, p)
                        : multiply<Lanes, Source::in_place_tail>(rows, vectors, p);
       };
@@ -330,8 +344,8 @@ void attend_block(const Block& b) {
   if (!b.first) merge_block<Lanes>(b);
 }
 
-// One division a row, one product an element. Adding +0 turns -0 to +0: a chain that began at a skipped key and one that
-// began at a weight of 0 may differ in that sign and in nothing else.
+// One division a row, one product an element. Adding +0 turns -0 to +0: a chain that began at a skipped key and one
+// that began at a weight of 0 may differ in that sign and in nothing else.
 template <class Lanes>
 void finish_row(const float* o, float row_sum, float* out, std::ptrdiff_t n) {
   const Lanes inverse = Lanes::set1(row_sum == 0.0f ? 0.0f : 1.0f / row_sum);

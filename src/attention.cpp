@@ -40,10 +40,12 @@ Status attention(const AttentionArgs& args) noexcept {
   void* workspace = args.workspace;
   std::unique_ptr<void, decltype(&std::free)> own(nullptr, &std::free);
   if (workspace && args.workspace_bytes < needed)
-    return Status(StatusCode::invalid_argument, "workspace_bytes must be at least %zu, got %zu", needed, args.workspace_bytes);
+    return Status(StatusCode::invalid_argument, "workspace_bytes must be at least %zu, got %zu", needed,
+                  args.workspace_bytes);
   if (!workspace && needed > 0) {
     own.reset(workspace = std::malloc(needed));
-    if (!workspace) return Status(StatusCode::out_of_memory, "the workspace of %zu bytes could not be allocated", needed);
+    if (!workspace)
+      return Status(StatusCode::out_of_memory, "the workspace of %zu bytes could not be allocated", needed);
   }
   path == Path::blas ? blas_path::run(args, *kernels, workspace) : streaming_path::run(args, *kernels, workspace);
   return status;

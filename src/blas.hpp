@@ -17,6 +17,7 @@ void sgemm(Op op_a, Op op_b, std::int64_t m, std::int64_t n, std::int64_t k, flo
            std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) noexcept;
 
 // y[n] = x[k] * B[k, n] (Op::none) or x[k] * B[n, k]^T (Op::transpose): the one-row product.
-void sgemv(Op op_b, std::int64_t n, std::int64_t k, const float* x, const float* b, std::int64_t ldb, float* y) noexcept;
+void sgemv(Op op_b, std::int64_t n, std::int64_t k, const float* x, const float* b, std::int64_t ldb,
+           float* y) noexcept;
 
 }  // namespace attn::blas

@@ -32,7 +32,8 @@ bool finite(const float* x, std::int64_t stride, std::int64_t begin, std::int64_
   return true;
 }
 
-// output[r] = sum over the allowed j of weights[r][j] value[j]. `all` holds every row's keys, `common` those that all rows see.
+// output[r] = sum over the allowed j of weights[r][j] value[j]. `all` holds every row's keys, `common` those that all
+// rows see.
 void multiply_values(const Rows& rows, KeyRange all, KeyRange common) {
   const auto product = [&](KeyRange keys) {
     blas::sgemm(blas::Op::none, blas::Op::none, rows.count, rows.value_dim, keys.end - keys.begin, 1.0f,
@@ -50,7 +51,8 @@ void multiply_values(const Rows& rows, KeyRange all, KeyRange common) {
     for (std::int64_t j = rows.range[r].begin; j < rows.range[r].end; ++j) {
       if (j >= common.begin && j < common.end) continue;
       for (std::int64_t e = 0; e < rows.value_dim; ++e)
-        rows.output[r * rows.output_stride + e] += rows.weights[r * rows.weights_stride + j] * rows.value[j * rows.value_stride + e];
+        rows.output[r * rows.output_stride + e] +=
+            rows.weights[r * rows.weights_stride + j] * rows.value[j * rows.value_stride + e];
     }
 }
 
@@ -64,8 +66,8 @@ void attend(const Rows& rows, const simd::Kernels& kernels, double scale, float*
   if (all.begin >= all.end) all = {0, 0};
 
   blas::sgemm(blas::Op::none, blas::Op::transpose, rows.count, all.end - all.begin, rows.head_dim, 1.0f, rows.query,
-              rows.query_stride, rows.key + all.begin * rows.key_stride, rows.key_stride, 0.0f, rows.weights + all.begin,
-              rows.weights_stride);
+              rows.query_stride, rows.key + all.begin * rows.key_stride, rows.key_stride, 0.0f,
+              rows.weights + all.begin, rows.weights_stride);
 
   float row_max[row_block], row_sum[row_block];
   const simd::Exponent exponent = make_exponent(scale);
@@ -122,17 +124,22 @@ void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspac
   for (std::int64_t b = 0; b < args.batch; ++b)
     for (std::int64_t h = 0; h < args.query_heads; ++h) {
       const std::int64_t kv = h / group;
-      const float* query = static_cast<const float*>(args.query.data) + b * args.query.batch_stride + h * args.query.head_stride;
+      const float* query =
+          static_cast<const float*>(args.query.data) + b * args.query.batch_stride + h * args.query.head_stride;
       rows.key = static_cast<const float*>(args.key.data) + b * args.key.batch_stride + kv * args.key.head_stride;
-      rows.value = static_cast<const float*>(args.value.data) + b * args.value.batch_stride + kv * args.value.head_stride;
+      rows.value =
+          static_cast<const float*>(args.value.data) + b * args.value.batch_stride + kv * args.value.head_stride;
       for (std::int64_t t = 0; t < args.query_length; t += row_block) {
         rows.count = std::min(row_block, args.query_length - t);
         for (std::int64_t r = 0; r < rows.count; ++r) rows.range[r] = allowed_keys(args, b, t + r);
         rows.query = query + t * rows.query_stride;
-        rows.output = args.output.data + b * args.output.batch_stride + h * args.output.head_stride + t * rows.output_stride;
-        rows.weights = args.weights.data ? args.weights.data + b * args.weights.batch_stride + h * args.weights.head_stride + t * rows.weights_stride
+        rows.output =
+            args.output.data + b * args.output.batch_stride + h * args.output.head_stride + t * rows.output_stride;
+        rows.weights = args.weights.data ? args.weights.data + b * args.weights.batch_stride +
+                                               h * args.weights.head_stride + t * rows.weights_stride
                                          : scratch;
-        attend(rows, kernels, scale, args.logsumexp ? args.logsumexp + (b * args.query_heads + h) * args.query_length + t : nullptr);
+        attend(rows, kernels, scale,
+               args.logsumexp ? args.logsumexp + (b * args.query_heads + h) * args.query_length + t : nullptr);
       }
     }
 }

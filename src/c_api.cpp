@@ -1,11 +1,10 @@
-#include "attn/attn.h"
-
 #include <algorithm>
 #include <cstring>
 #include <exception>
 #include <new>
 #include <stdexcept>
 
+#include "attn/attn.h"
 #include "attn/attn.hpp"
 
 struct attn_thread_pool {
@@ -46,8 +45,9 @@ template <class Struct>
 attn::Status read_struct(const char* name, const Struct* from, Struct& to) noexcept {
   if (!from) return attn::Status(attn::StatusCode::invalid_argument, "%s is null", name);
   if (from->size < sizeof from->size || from->size > sizeof to)
-    return attn::Status(attn::StatusCode::invalid_argument, "%s->size must be the size of the struct, %zu, or of an older version's, got %zu",
-                        name, sizeof to, from->size);
+    return attn::Status(attn::StatusCode::invalid_argument,
+                        "%s->size must be the size of the struct, %zu, or of an older version's, got %zu", name,
+                        sizeof to, from->size);
   std::memcpy(&to, from, from->size);
   return {};
 }
@@ -161,7 +161,8 @@ attn_multi_head* attn_multi_head_create(const attn_multi_head_config* config, ch
   attn_multi_head_config c{};
   attn::Status status = read_struct("config", config, c);
   if (status.ok() && c.layout != ATTN_WEIGHTS_IN_OUT && c.layout != ATTN_WEIGHTS_OUT_IN)
-    status = attn::Status(attn::StatusCode::invalid_argument, "config->layout must be 0 or 1, got %d", static_cast<int>(c.layout));
+    status = attn::Status(attn::StatusCode::invalid_argument, "config->layout must be 0 or 1, got %d",
+                          static_cast<int>(c.layout));
   attn_multi_head* layer = nullptr;
   if (status.ok())
     status = caught([&] {

@@ -23,8 +23,8 @@ Status unsupported(const char* name, const char* why) noexcept {
 struct View {
   const char* name;
   const char* data;
-  std::int64_t size[4];         // batch, heads, rows, columns
-  std::int64_t stride[3];       // elements
+  std::int64_t size[4];    // batch, heads, rows, columns
+  std::int64_t stride[3];  // elements
   std::int64_t element_bytes = 4;
   std::int64_t low = 0, high = 0;  // elements from data to the first and past the last
 
@@ -38,11 +38,14 @@ Status measure(View& v) noexcept {
   std::int64_t count = 1;
   for (const std::int64_t n : v.size)
     if (__builtin_mul_overflow(count, n, &count) || count > max_elements)
-      return Status(StatusCode::invalid_argument, "%s: %lld x %lld x %lld x %lld elements are more than memory can hold", v.name,
+      return Status(StatusCode::invalid_argument,
+                    "%s: %lld x %lld x %lld x %lld elements are more than memory can hold", v.name,
                     static_cast<long long>(v.size[0]), static_cast<long long>(v.size[1]),
                     static_cast<long long>(v.size[2]), static_cast<long long>(v.size[3]));
   if (v.empty()) return {};
-  if (!v.data) return Status(StatusCode::invalid_argument, "%s.data is null, but it has %lld elements", v.name, static_cast<long long>(count));
+  if (!v.data)
+    return Status(StatusCode::invalid_argument, "%s.data is null, but it has %lld elements", v.name,
+                  static_cast<long long>(count));
   v.high = v.size[3];
   for (int i = 0; i < 3; ++i) {
     if (v.size[i] == 1) continue;
@@ -87,7 +90,8 @@ bool interleaved(const View& a, const View& b) noexcept {
     }
   }
   const std::uintptr_t pitch_bytes = static_cast<std::uintptr_t>(pitch * a.element_bytes);
-  const std::uintptr_t gap = (reinterpret_cast<std::uintptr_t>(b.data) - reinterpret_cast<std::uintptr_t>(a.data)) % pitch_bytes;
+  const std::uintptr_t gap =
+      (reinterpret_cast<std::uintptr_t>(b.data) - reinterpret_cast<std::uintptr_t>(a.data)) % pitch_bytes;
   return width[0] * a.element_bytes <= static_cast<std::int64_t>(gap) &&
          static_cast<std::int64_t>(gap) + width[1] * a.element_bytes <= static_cast<std::int64_t>(pitch_bytes);
 }
@@ -108,9 +112,12 @@ View view(const char* name, const Output& t, std::int64_t b, std::int64_t h, std
 
 Status options(const AttentionArgs& a) noexcept {
   // 2^126 keeps scale * log2(e) and the constants made of it in the range of float.
-  if (!(std::fabs(a.scale) <= 0x1p126f)) return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g", static_cast<double>(a.scale));
+  if (!(std::fabs(a.scale) <= 0x1p126f))
+    return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g",
+                  static_cast<double>(a.scale));
   if (!(a.softcap >= 0) || std::isinf(a.softcap))
-    return Status(StatusCode::invalid_argument, "softcap must be 0 (off) or positive and finite, got %g", static_cast<double>(a.softcap));
+    return Status(StatusCode::invalid_argument, "softcap must be 0 (off) or positive and finite, got %g",
+                  static_cast<double>(a.softcap));
   if (a.window_left < -1) return bad("window_left", a.window_left, "must be at least -1 (open)");
   if (a.window_right < -1) return bad("window_right", a.window_right, "must be at least -1 (open)");
   if (a.alignment < Alignment::bottom_right || a.alignment > Alignment::given)
@@ -119,8 +126,10 @@ Status options(const AttentionArgs& a) noexcept {
     return bad("scores_stage", static_cast<std::int64_t>(a.scores_stage), "is not a value of ScoresStage");
   for (const Tensor* t : {&a.query, &a.key, &a.value})
     if (t->dtype < DType::f32 || t->dtype > DType::bf16)
-      return bad(t == &a.query ? "query.dtype" : t == &a.key ? "key.dtype" : "value.dtype", static_cast<std::int64_t>(t->dtype),
-                 "is not a value of DType");
+      return bad(t == &a.query ? "query.dtype"
+                 : t == &a.key ? "key.dtype"
+                               : "value.dtype",
+                 static_cast<std::int64_t>(t->dtype), "is not a value of DType");
   if (a.alignment == Alignment::given && !a.query_offsets && a.batch > 0)
     return Status(StatusCode::invalid_argument, "query_offsets is null, but alignment is given (2)");
   if (a.alignment != Alignment::given && a.query_offsets)
@@ -132,21 +141,26 @@ Status options(const AttentionArgs& a) noexcept {
     for (std::int64_t b = 0; b < a.batch; ++b)
       if (a.key_lengths[b] < 0 || a.key_lengths[b] > a.key_length)
         return Status(StatusCode::invalid_argument, "key_lengths[%lld] must be in [0, key_length = %lld], got %lld",
-                      static_cast<long long>(b), static_cast<long long>(a.key_length), static_cast<long long>(a.key_lengths[b]));
+                      static_cast<long long>(b), static_cast<long long>(a.key_length),
+                      static_cast<long long>(a.key_lengths[b]));
   return {};
 }
 
 Status served(const AttentionArgs& a, Path path) noexcept {
   for (const Tensor* t : {&a.query, &a.key, &a.value})
     if (t->dtype != DType::f32)
-      return unsupported(t == &a.query ? "query.dtype" : t == &a.key ? "key.dtype" : "value.dtype", "in this version unless f32");
+      return unsupported(t == &a.query ? "query.dtype"
+                         : t == &a.key ? "key.dtype"
+                                       : "value.dtype",
+                         "in this version unless f32");
   if (a.mask.data) return unsupported("mask", "in this version");
   if (a.bias.data) return unsupported("bias", "in this version");
   if (a.softcap != 0) return unsupported("softcap", "in this version");
   if (a.alibi_slopes) return unsupported("alibi_slopes", "in this version");
   if (a.sinks) return unsupported("sinks", "in this version");
   if (a.scores.data) return unsupported("scores", "in this version");
-  if (path == Path::streaming && a.weights.data) return unsupported("weights", "by Path::streaming: use Path::blas or Path::automatic");
+  if (path == Path::streaming && a.weights.data)
+    return unsupported("weights", "by Path::streaming: use Path::blas or Path::automatic");
   return {};
 }
 
@@ -154,12 +168,16 @@ Status served(const AttentionArgs& a, Path path) noexcept {
 Status fits_blas(const View& v) noexcept {
   if (v.empty()) return {};
   for (const std::int64_t n : {v.size[2], v.size[3]})
-    if (n > blas::max_size) return Status(StatusCode::invalid_argument, "%s: %lld rows or columns are more than BLAS's int can hold", v.name, static_cast<long long>(n));
+    if (n > blas::max_size)
+      return Status(StatusCode::invalid_argument, "%s: %lld rows or columns are more than BLAS's int can hold", v.name,
+                    static_cast<long long>(n));
   if (v.size[2] == 1) return {};
   if (v.stride[2] > blas::max_size)
-    return Status(StatusCode::invalid_argument, "%s.row_stride is more than BLAS's int can hold, got %lld", v.name, static_cast<long long>(v.stride[2]));
+    return Status(StatusCode::invalid_argument, "%s.row_stride is more than BLAS's int can hold, got %lld", v.name,
+                  static_cast<long long>(v.stride[2]));
   if (v.stride[2] < v.size[3])
-    return Status(StatusCode::unsupported, "%s.row_stride must be at least its columns for Path::blas, got %lld", v.name, static_cast<long long>(v.stride[2]));
+    return Status(StatusCode::unsupported, "%s.row_stride must be at least its columns for Path::blas, got %lld",
+                  v.name, static_cast<long long>(v.stride[2]));
   return {};
 }
 
@@ -177,7 +195,8 @@ Status sizes(const AttentionArgs& a) noexcept {
               {"head_dim", a.head_dim, 1},
               {"value_dim", a.value_dim, 0}};
   for (const auto& size : list)
-    if (size.value < size.least) return bad(size.name, size.value, size.least ? "must be at least 1" : "must not be negative");
+    if (size.value < size.least)
+      return bad(size.name, size.value, size.least ? "must be at least 1" : "must not be negative");
   if (a.query_heads > 0 && a.query_heads % a.kv_heads != 0)
     return Status(StatusCode::invalid_argument, "query_heads must be a multiple of kv_heads, got %lld and %lld",
                   static_cast<long long>(a.query_heads), static_cast<long long>(a.kv_heads));
@@ -185,7 +204,8 @@ Status sizes(const AttentionArgs& a) noexcept {
 }
 
 Status attention(const AttentionArgs& a, Path path) noexcept {
-  if (a.path < Path::automatic || a.path > Path::streaming) return bad("path", static_cast<std::int64_t>(a.path), "is not a value of Path");
+  if (a.path < Path::automatic || a.path > Path::streaming)
+    return bad("path", static_cast<std::int64_t>(a.path), "is not a value of Path");
   if (Status s = sizes(a); !s.ok()) return s;
   if (Status s = options(a); !s.ok()) return s;
   if (Status s = served(a, path); !s.ok()) return s;
@@ -197,9 +217,10 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   std::int64_t lse_rows;  // too many to count: measure() refuses the output
   if (__builtin_mul_overflow(a.query_heads, a.query_length, &lse_rows)) lse_rows = max_elements;
   const Output lse{a.logsumexp, lse_rows, a.query_length, 1};
-  View results[] = {view("output", a.output, a.batch, a.query_heads, a.query_length, a.value_dim),
-                    view("weights", a.weights, a.batch, a.query_heads, a.query_length, a.weights.data ? a.key_length : 0),
-                    view("logsumexp", lse, a.batch, a.query_heads, a.query_length, a.logsumexp ? 1 : 0)};
+  View results[] = {
+      view("output", a.output, a.batch, a.query_heads, a.query_length, a.value_dim),
+      view("weights", a.weights, a.batch, a.query_heads, a.query_length, a.weights.data ? a.key_length : 0),
+      view("logsumexp", lse, a.batch, a.query_heads, a.query_length, a.logsumexp ? 1 : 0)};
   for (View& v : inputs)
     if (Status s = measure(v); !s.ok()) return s;
   for (View& v : results) {
@@ -221,7 +242,9 @@ Status softmax(const float* x, const float* y, std::int64_t rows, std::int64_t c
                std::int64_t y_row_stride, float scale) noexcept {
   if (rows < 0) return bad("rows", rows, "must not be negative");
   if (columns < 0) return bad("columns", columns, "must not be negative");
-  if (!(std::fabs(scale) <= 0x1p126f)) return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g", static_cast<double>(scale));
+  if (!(std::fabs(scale) <= 0x1p126f))
+    return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g",
+                  static_cast<double>(scale));
   View in = view("x", Tensor{x, DType::f32, 0, 0, x_row_stride}, 1, 1, rows, columns);
   View out = view("y", Output{const_cast<float*>(y), 0, 0, y_row_stride}, 1, 1, rows, columns);
   for (View* v : {&in, &out}) {

@@ -24,7 +24,9 @@ constexpr Candidate built_in[] = {
 
 constexpr const char* known[] = {"avx512", "avx2", "neon", "scalar"};
 
-bool runs(const Candidate& candidate, std::uint32_t features) { return (candidate.needs & features) == candidate.needs; }
+bool runs(const Candidate& candidate, std::uint32_t features) {
+  return (candidate.needs & features) == candidate.needs;
+}
 
 // Null until the first call. Choosing twice at the same time chooses the same, so no lock is needed.
 std::atomic<const simd::Kernels*> active_kernels{nullptr};
@@ -41,10 +43,12 @@ const simd::Kernels* choose(std::uint32_t features, const char* wanted, Status& 
   }
   for (const char* name : known)
     if (std::strcmp(wanted, name) == 0) {
-      status = Status(StatusCode::unsupported, "ATTN_ISA or use_isa: \"%s\" is not built in or cannot run on this machine", name);
+      status = Status(StatusCode::unsupported,
+                      "ATTN_ISA or use_isa: \"%s\" is not built in or cannot run on this machine", name);
       return nullptr;
     }
-  status = Status(StatusCode::invalid_argument, "ATTN_ISA or use_isa: \"%.64s\" is not one of avx512, avx2, neon, scalar", wanted);
+  status = Status(StatusCode::invalid_argument,
+                  "ATTN_ISA or use_isa: \"%.64s\" is not one of avx512, avx2, neon, scalar", wanted);
   return nullptr;
 }
 

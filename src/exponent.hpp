@@ -23,7 +23,8 @@ inline simd::Exponent make_exponent(double scale) noexcept {
   exponent.c_high = static_cast<float>(c);
   exponent.c_low = static_cast<float>(c - static_cast<double>(exponent.c_high));
   // At least the lowest float, so that -inf (an excluded key) is below it and weighs 0 whatever the scale, 0 included.
-  const double d_min = c > 0 ? std::fmax(-126.0 / c, -std::numeric_limits<float>::max()) : -std::numeric_limits<float>::max();
+  const double d_min =
+      c > 0 ? std::fmax(-126.0 / c, -std::numeric_limits<float>::max()) : -std::numeric_limits<float>::max();
   exponent.d_min = static_cast<float>(d_min);
   if (static_cast<double>(exponent.d_min) * c < -126.0) exponent.d_min = std::nextafterf(exponent.d_min, 0.0f);
   return exponent;

@@ -12,7 +12,8 @@ Status softmax(const float* x, float* y, std::int64_t rows, std::int64_t columns
   if (!status.ok() || rows == 0 || columns == 0) return status;
   const simd::Kernels* kernels = dispatch::active(status);
   if (!kernels) return status;
-  kernels->softmax_rows({x, y, rows, columns, x_row_stride, y_row_stride, make_exponent(scale), scale < 0, nullptr, nullptr});
+  kernels->softmax_rows(
+      {x, y, rows, columns, x_row_stride, y_row_stride, make_exponent(scale), scale < 0, nullptr, nullptr});
   return status;
 }
 

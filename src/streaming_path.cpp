@@ -10,10 +10,11 @@
 #include "log_sum_exp.hpp"
 #include "tile_scratch.hpp"
 
-// A *pair* is one KV head of one batch item. Its rows are the query rows of all query heads of its group, query by query:
-// row r is query r / group of head r % group, so that the rows of a tile stand close together among the keys.
+// A *pair* is one KV head of one batch item. Its rows are the query rows of all query heads of its group, query by
+// query: row r is query r / group of head r % group, so that the rows of a tile stand close together among the keys.
 //
-// Three ways to spread the work; none changes a bit, because a row's blocks are computed apart and merged left to right:
+// Three ways to spread the work; none changes a bit, because a row's blocks are computed apart and merged left to
+// right:
 //   direct   few rows (decode): K and V are read in place. A task is a pair, or one block of a pair if pairs are few.
 //   heads    many pairs: a task is a pair, which packs its K and V for itself and runs all its tiles.
 //   tiles    few pairs: pair after pair, all threads pack its blocks, then all run its tiles.
@@ -23,8 +24,8 @@ namespace {
 
 using simd::key_block;
 
-// Up to this many rows a pair's K and V are read in place. Reading in place and packing cost the same at 10 to 16 rows where
-// K and V are in the caches (512 keys; AVX2 8, AVX-512 16), at 20 to 40 where they come from memory (4096 keys).
+// Up to this many rows a pair's K and V are read in place. Reading in place and packing cost the same at 10 to 16 rows
+// where K and V are in the caches (512 keys; AVX2 8, AVX-512 16), at 20 to 40 where they come from memory (4096 keys).
 constexpr std::int64_t direct_rows = 12;
 // Rows of a packed tile: 48 to 96 were equal within 2 %; a multiple of every ISA's tile_rows.
 constexpr std::int64_t most_tile_rows = 48;
@@ -37,9 +38,9 @@ struct Plan {
   const AttentionArgs& args;
   const simd::Kernels& kernels;
   std::int64_t key_stride, value_stride;  // from row to row; 0 where there is one row, whose stride means nothing
-  std::int64_t pairs, group, rows;  // rows of one pair
-  std::int64_t tile_rows, tiles;    // of one pair
-  std::int64_t blocks;              // of key_length
+  std::int64_t pairs, group, rows;        // rows of one pair
+  std::int64_t tile_rows, tiles;          // of one pair
+  std::int64_t blocks;                    // of key_length
   std::int64_t output_stride;
   std::int64_t workers;
   Spread spread;
@@ -59,7 +60,8 @@ Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept
 
   const std::int64_t threads = args.parallel ? args.parallel->threads : 1;
   const double multiply_adds = static_cast<double>(plan.pairs) * static_cast<double>(plan.rows) *
-                               static_cast<double>(args.key_length) * static_cast<double>(args.head_dim + args.value_dim);
+                               static_cast<double>(args.key_length) *
+                               static_cast<double>(args.head_dim + args.value_dim);
   plan.workers = multiply_adds < threads_pay ? 1 : threads;
 
   const bool many_pairs = plan.workers == 1 || plan.pairs >= 4 * plan.workers;
@@ -96,7 +98,8 @@ Pair pair_at(const Plan& plan, std::int64_t index) noexcept {
   const AttentionArgs& a = plan.args;
   const std::int64_t b = index / a.kv_heads, h = index % a.kv_heads;
   return {b, h, static_cast<const float*>(a.key.data) + b * a.key.batch_stride + h * a.key.head_stride,
-          static_cast<const float*>(a.value.data) + b * a.value.batch_stride + h * a.value.head_stride, key_length(a, b)};
+          static_cast<const float*>(a.value.data) + b * a.value.batch_stride + h * a.value.head_stride,
+          key_length(a, b)};
 }
 
 // Some rows of a pair: their queries, and the blocks that any of them sees.
@@ -181,7 +184,8 @@ void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const Til
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const std::int64_t query = (tile.first_row + r) / plan.group;
     const std::int64_t head = pair.kv_head * plan.group + (tile.first_row + r) % plan.group;
-    float* out = a.output.data + pair.batch * a.output.batch_stride + head * a.output.head_stride + query * a.output.row_stride;
+    float* out =
+        a.output.data + pair.batch * a.output.batch_stride + head * a.output.head_stride + query * a.output.row_stride;
     if (empty) {
       std::fill(out, out + a.value_dim, 0.0f);
     } else {
@@ -196,20 +200,22 @@ void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const Til
 // Lists what this worker will want after the current products: the output rows of this tile, the queries of its next
 // one, and a share of the next pair's keys and values (null if there is none or they would not stay in L2).
 // bert512 +6 %, vit197 +10 %.
-std::int64_t look_ahead(const Plan& plan, const Pair& pair, std::int64_t index, std::int64_t next_index, const Pair* next_pair,
-                        const void** ahead) noexcept {
+std::int64_t look_ahead(const Plan& plan, const Pair& pair, std::int64_t index, std::int64_t next_index,
+                        const Pair* next_pair, const void** ahead) noexcept {
   const AttentionArgs& a = plan.args;
   std::int64_t count = 0;
   const auto rows_of_tile = [&](std::int64_t tile, const auto& tensor) {
     if (tile < 0 || tile >= plan.tiles) return;
     const auto* data = static_cast<const float*>(tensor.data) + pair.batch * tensor.batch_stride;
     for (std::int64_t r = tile * plan.tile_rows; r < std::min((tile + 1) * plan.tile_rows, plan.rows); ++r)
-      ahead[count++] = data + (pair.kv_head * plan.group + r % plan.group) * tensor.head_stride + r / plan.group * tensor.row_stride;
+      ahead[count++] =
+          data + (pair.kv_head * plan.group + r % plan.group) * tensor.head_stride + r / plan.group * tensor.row_stride;
   };
   rows_of_tile(index, a.output);
   rows_of_tile(next_index, a.query);
   if (next_pair)
-    for (std::int64_t j = next_pair->key_length * index / plan.tiles; j < next_pair->key_length * (index + 1) / plan.tiles; ++j) {
+    for (std::int64_t j = next_pair->key_length * index / plan.tiles;
+         j < next_pair->key_length * (index + 1) / plan.tiles; ++j) {
       ahead[count++] = next_pair->keys + j * plan.key_stride;
       ahead[count++] = next_pair->values + j * plan.value_stride;
     }
@@ -221,7 +227,8 @@ void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Pack
   const Tile tile = load_tile(plan, pair, index, scratch);
   const std::int64_t ahead = packed ? look_ahead(plan, pair, index, next_index, next_pair, scratch.ahead) : 0;
   for (std::int64_t i = tile.first_block; i < tile.last_block; ++i)
-    attend_block(plan, pair, tile, i, packed, scratch, scratch.state, i == tile.first_block, i == tile.first_block ? ahead : 0);
+    attend_block(plan, pair, tile, i, packed, scratch, scratch.state, i == tile.first_block,
+                 i == tile.first_block ? ahead : 0);
   finish_tile(plan, pair, tile, scratch.state);
 }
 
@@ -229,7 +236,8 @@ void pack_block(const Plan& plan, const Pair& pair, std::int64_t index, const Pa
   const AttentionArgs& a = plan.args;
   const std::int64_t key = index * key_block, count = std::min(key_block, pair.key_length - key);
   if (count <= 0) return;
-  plan.kernels.pack_keys(pair.keys + key * plan.key_stride, plan.key_stride, count, a.head_dim, packed.keys + key * a.head_dim);
+  plan.kernels.pack_keys(pair.keys + key * plan.key_stride, plan.key_stride, count, a.head_dim,
+                         packed.keys + key * a.head_dim);
   plan.kernels.pack_values(pair.values + key * plan.value_stride, plan.value_stride, count, a.value_dim,
                            packed.values + key * plan.output_stride);
 }
@@ -260,7 +268,8 @@ struct Workspace {
 // Whether the next pair's keys and values may wait in L2 while this pair is computed.
 bool fits_l2(const Plan& plan) noexcept {
   return plan.spread == Spread::heads &&
-         saturating_product(plan.args.key_length, plan.args.head_dim + plan.args.value_dim, sizeof(float)) <= 256 * 1024;
+         saturating_product(plan.args.key_length, plan.args.head_dim + plan.args.value_dim, sizeof(float)) <=
+             256 * 1024;
 }
 
 Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
@@ -268,10 +277,11 @@ Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
   const std::int64_t packs = direct ? 0 : plan.spread == Spread::heads ? plan.workers : 1;
   const std::int64_t partials = plan.spread == Spread::direct_blocks ? plan.pairs * plan.blocks : 0;
   Workspace w{arena.take<TileScratch>(plan.workers), arena.take<Packed>(packs), arena.take<TileState>(partials)};
-  const std::int64_t ahead_rows = 2 * plan.tile_rows + (fits_l2(plan) ? 2 * (plan.args.key_length / std::max<std::int64_t>(plan.tiles, 1) + 1) : 0);
+  const std::int64_t ahead_rows =
+      2 * plan.tile_rows + (fits_l2(plan) ? 2 * (plan.args.key_length / std::max<std::int64_t>(plan.tiles, 1) + 1) : 0);
   for (std::int64_t i = 0; i < plan.workers; ++i) {
-    const TileScratch scratch = TileScratch::take(arena, plan.tile_rows, plan.args.head_dim, plan.output_stride,
-                                                  direct ? 0 : ahead_rows);
+    const TileScratch scratch =
+        TileScratch::take(arena, plan.tile_rows, plan.args.head_dim, plan.output_stride, direct ? 0 : ahead_rows);
     if (w.scratch) w.scratch[i] = scratch;
   }
   for (std::int64_t i = 0; i < packs; ++i) {

@@ -17,7 +17,8 @@ struct TileState {
 
   static TileState take(Arena& arena, std::int64_t rows, std::int64_t output_stride) noexcept {
     const std::int64_t padded = round_up(rows, simd::lane_count);
-    return {arena.take<float>(padded), arena.take<float>(padded), arena.take<float>(saturating_product(rows, output_stride))};
+    return {arena.take<float>(padded), arena.take<float>(padded),
+            arena.take<float>(saturating_product(rows, output_stride))};
   }
 };
 

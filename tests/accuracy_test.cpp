@@ -31,7 +31,8 @@ Error largest_error(test::Problem& p) {
     if (!(e <= error.output)) error.output = e;  // NaN stays
   }
   for (std::size_t i = 0; i < p.logsumexp.size(); ++i) {
-    const double e = std::fabs(static_cast<double>(p.logsumexp[i]) - expected.log_sum_exp[i]) / std::max(1.0, std::fabs(expected.log_sum_exp[i]));
+    const double e = std::fabs(static_cast<double>(p.logsumexp[i]) - expected.log_sum_exp[i]) /
+                     std::max(1.0, std::fabs(expected.log_sum_exp[i]));
     if (!(e <= error.logsumexp)) error.logsumexp = e;
   }
   return error;
@@ -46,7 +47,8 @@ double derived_bound(const test::Problem& p) {
   double q = 0, k = 0;
   for (const float x : p.q) q = std::max(q, std::fabs(static_cast<double>(x)));
   for (const float x : p.k) k = std::max(k, std::fabs(static_cast<double>(x)));
-  const double scale = p.args.scale != 0 ? std::fabs(static_cast<double>(p.args.scale)) : 1 / std::sqrt(static_cast<double>(n));
+  const double scale =
+      p.args.scale != 0 ? std::fabs(static_cast<double>(p.args.scale)) : 1 / std::sqrt(static_cast<double>(n));
   const double e = static_cast<double>(n) * u * static_cast<double>(n) * q * k * scale;
   return std::expm1(2 * e) + (2.0 + 2.0 * static_cast<double>(keys) + 10.0) * u;
 }

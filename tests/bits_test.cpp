@@ -1,7 +1,8 @@
-// P1: the streaming path gives the same bits whatever computes it. Every case has one hash of its output and log-sum-exp,
-// and every way to compute it must give that hash: each instruction set, 1 to 4 threads, the whole batch or one item at a
-// time, all rows at once or a few (prefill or decode), dense or strided, with or without padding keys behind the end.
-// The hashes are the same for gcc and clang, and under emulation for NEON: the same file is compiled there.
+// P1: the streaming path gives the same bits whatever computes it. Every case has one hash of its output and
+// log-sum-exp, and every way to compute it must give that hash: each instruction set, 1 to 4 threads, the whole batch
+// or one item at a time, all rows at once or a few (prefill or decode), dense or strided, with or without padding keys
+// behind the end. The hashes are the same for gcc and clang, and under emulation for NEON: the same file is compiled
+// there.
 #include <cinttypes>
 #include <cmath>
 #include <cstdio>
@@ -122,7 +123,9 @@ struct Run {
 
   std::int64_t offset_of(std::int64_t b) const {
     const std::int64_t keys = args.key_lengths ? lengths[static_cast<std::size_t>(b)] : args.key_length;
-    return args.alignment == tl ? 0 : args.alignment == given ? offsets[static_cast<std::size_t>(b)] : keys - args.query_length;
+    return args.alignment == tl      ? 0
+           : args.alignment == given ? offsets[static_cast<std::size_t>(b)]
+                                     : keys - args.query_length;
   }
 
   attn::AttentionArgs args;
@@ -164,7 +167,8 @@ std::uint64_t rows_by_rows(const Case& c, std::int64_t step) {
     if (!attn::attention(some).ok()) return 0;
     for (std::int64_t row = 0; row < c.batch * c.query_heads; ++row)
       for (std::int64_t i = 0; i < some.query_length; ++i)
-        all.lse[static_cast<std::size_t>(row * c.query_length + t + i)] = lse[static_cast<std::size_t>(row * some.query_length + i)];
+        all.lse[static_cast<std::size_t>(row * c.query_length + t + i)] =
+            lse[static_cast<std::size_t>(row * some.query_length + i)];
   }
   return all.result();
 }
@@ -174,7 +178,8 @@ struct Strided {
   std::vector<float> data;
   std::int64_t batch_stride, head_stride, row_stride;
 
-  Strided(const std::vector<float>& dense, std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t columns) {
+  Strided(const std::vector<float>& dense, std::int64_t batch, std::int64_t heads, std::int64_t rows,
+          std::int64_t columns) {
     head_stride = columns + 3;
     row_stride = heads * head_stride + 5;
     batch_stride = (rows + 1) * row_stride;
@@ -193,8 +198,9 @@ struct Strided {
 
 std::uint64_t strided(const Case& c) {
   Run run(c);
-  Strided q(run.q, c.batch, c.query_heads, c.query_length, c.head_dim), k(run.k, c.batch, c.kv_heads, c.key_length, c.head_dim),
-      v(run.v, c.batch, c.kv_heads, c.key_length, c.value_dim), o(run.output, c.batch, c.query_heads, c.query_length, c.value_dim);
+  Strided q(run.q, c.batch, c.query_heads, c.query_length, c.head_dim),
+      k(run.k, c.batch, c.kv_heads, c.key_length, c.head_dim), v(run.v, c.batch, c.kv_heads, c.key_length, c.value_dim),
+      o(run.output, c.batch, c.query_heads, c.query_length, c.value_dim);
   run.args.query = q.tensor();
   run.args.key = k.tensor();
   run.args.value = v.tensor();
@@ -214,7 +220,8 @@ std::uint64_t padded(const Case& c) {
   constexpr std::int64_t more = 70;
   const auto widen = [&](const std::vector<float>& dense, std::int64_t columns) {
     const std::int64_t row = c.key_length * columns, wide = (c.key_length + more) * columns;
-    std::vector<float> x(static_cast<std::size_t>(c.batch * c.kv_heads * wide), std::numeric_limits<float>::quiet_NaN());
+    std::vector<float> x(static_cast<std::size_t>(c.batch * c.kv_heads * wide),
+                         std::numeric_limits<float>::quiet_NaN());
     for (std::int64_t i = 0; i < c.batch * c.kv_heads; ++i)
       std::copy_n(dense.begin() + i * row, row, x.begin() + i * wide);
     return x;

@@ -56,9 +56,11 @@ TEST_CASE("machinery: no system call with a workspace") {
     CHECK(without_system_calls([&] { return attn::attention(p.args).ok(); }) == Outcome::fine);
     // Neither does a refusal.
     p.args.workspace_bytes -= 1;
-    CHECK(without_system_calls([&] { return attn::attention(p.args).code() == attn::StatusCode::invalid_argument; }) == Outcome::fine);
+    CHECK(without_system_calls([&] { return attn::attention(p.args).code() == attn::StatusCode::invalid_argument; }) ==
+          Outcome::fine);
   }
   std::vector<float> x(64 * 100, 0.5f);
-  CHECK(without_system_calls([&] { return attn::softmax(x.data(), x.data(), 64, 100, 100, 100).ok(); }) == Outcome::fine);
+  CHECK(without_system_calls([&] { return attn::softmax(x.data(), x.data(), 64, 100, 100, 100).ok(); }) ==
+        Outcome::fine);
 }
 #endif

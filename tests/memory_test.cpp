@@ -1,5 +1,5 @@
-// The streaming path's memory grows with the keys, not with queries x keys: at 16384 x 16384 it takes under 64 MiB, where
-// one head's weights would take 1 GiB; and no more for more heads or a larger batch.
+// The streaming path's memory grows with the keys, not with queries x keys: at 16384 x 16384 it takes under 64 MiB,
+// where one head's weights would take 1 GiB; and no more for more heads or a larger batch.
 #include <cstdio>
 #include <fstream>
 #include <string>

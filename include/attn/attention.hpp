@@ -29,37 +29,38 @@ enum class ScoresStage : std::int32_t { scaled = 0, capped = 1, biased = 2 };  /
 struct AttentionArgs {
   // Shapes. All may be 0 but head_dim, kv_heads (if query_heads > 0). Without keys the output is 0.
   std::int64_t batch = 1;
-  std::int64_t query_heads = 1, kv_heads = 1;  // query_heads is a multiple; head h reads kv head h / (query_heads / kv_heads)
+  std::int64_t query_heads = 1,
+               kv_heads = 1;  // query_heads is a multiple; head h reads kv head h / (query_heads / kv_heads)
   std::int64_t query_length = 0, key_length = 0;
-  std::int64_t head_dim = 0, value_dim = 0;    // value_dim may differ from head_dim
+  std::int64_t head_dim = 0, value_dim = 0;  // value_dim may differ from head_dim
 
   Tensor query;  // [batch, query_heads, query_length, head_dim]
   Tensor key;    // [batch, kv_heads, key_length, head_dim]
   Tensor value;  // [batch, kv_heads, key_length, value_dim]
 
   // Results. They must not overlap an input or each other (checked where the ranges of addresses overlap: an error).
-  Output output;                            // [batch, query_heads, query_length, value_dim]
-  Output weights;                           // optional: [batch, query_heads, query_length, key_length]
-  Output scores;                            // optional, same shape: the scores at the stage below
+  Output output;   // [batch, query_heads, query_length, value_dim]
+  Output weights;  // optional: [batch, query_heads, query_length, key_length]
+  Output scores;   // optional, same shape: the scores at the stage below
   ScoresStage scores_stage = ScoresStage::scaled;
-  float* logsumexp = nullptr;               // optional: dense [batch, query_heads, query_length]; ln of the sum of
-                                            // exp(scaled score); -inf for a row without keys
+  float* logsumexp = nullptr;  // optional: dense [batch, query_heads, query_length]; ln of the sum of
+                               // exp(scaled score); -inf for a row without keys
 
-  float scale = 0;                          // 0: 1 / sqrt(head_dim); may be negative; at most 2^126
-  float softcap = 0;                        // 0: off; else s <- cap * tanh(s / cap)
-  bool causal = false;                      // query at position p sees keys j <= p; p = offset + query row
+  float scale = 0;                                   // 0: 1 / sqrt(head_dim); may be negative; at most 2^126
+  float softcap = 0;                                 // 0: off; else s <- cap * tanh(s / cap)
+  bool causal = false;                               // query at position p sees keys j <= p; p = offset + query row
   std::int64_t window_left = -1, window_right = -1;  // keys p - left .. p + right, both included; -1: open
   Alignment alignment = Alignment::bottom_right;
   const std::int64_t* query_offsets = nullptr;  // [batch], with Alignment::given only
   const std::int64_t* key_lengths = nullptr;    // [batch], each in [0, key_length]; keys from there on are never read
   Mask mask;
   Bias bias;
-  const float* alibi_slopes = nullptr;      // [query_heads]: s <- s - slope * |p - j|
-  const float* sinks = nullptr;             // [query_heads]: an extra logit in the denominator only
+  const float* alibi_slopes = nullptr;  // [query_heads]: s <- s - slope * |p - j|
+  const float* sinks = nullptr;         // [query_heads]: an extra logit in the denominator only
 
   Path path = Path::automatic;
-  const Parallel* parallel = nullptr;       // null: the calling thread. The blas path does not use it.
-  void* workspace = nullptr;                // workspace_size() bytes, any alignment; null: the call allocates it
+  const Parallel* parallel = nullptr;  // null: the calling thread. The blas path does not use it.
+  void* workspace = nullptr;           // workspace_size() bytes, any alignment; null: the call allocates it
   std::size_t workspace_bytes = 0;
 };
 

@@ -1,9 +1,9 @@
 /* attn's C interface: the same calls and the same field names as the C++ headers, which say what each one means.
  *
- * Every struct starts with `size`: set it to sizeof the struct (attn_attention_args_init does, and sets all defaults), so that
- * a library with more fields knows which ones the caller has. No exception crosses this border.
- * Functions that can fail return an attn_status_code and, if `message` is not null, copy the reason into it
- * (message_size bytes, always terminated; empty on success).
+ * Every struct starts with `size`: set it to sizeof the struct (attn_attention_args_init does, and sets all defaults),
+ * so that a library with more fields knows which ones the caller has. No exception crosses this border. Functions that
+ * can fail return an attn_status_code and, if `message` is not null, copy the reason into it (message_size bytes,
+ * always terminated; empty on success).
  */
 #ifndef ATTN_ATTN_H
 #define ATTN_ATTN_H
@@ -53,7 +53,8 @@ typedef struct attn_bias {
   int64_t batch_stride, head_stride, row_stride, column_stride;
 } attn_bias;
 
-/* run(context, count, task, argument) calls task(argument, i) once for every i in [0, count) and returns when all are done. */
+/* run(context, count, task, argument) calls task(argument, i) once for every i in [0, count) and returns when all are
+ * done. */
 typedef struct attn_parallel {
   void (*run)(void* context, int64_t count, void (*task)(void* argument, int64_t index), void* argument);
   void* context;
@@ -92,7 +93,8 @@ size_t attn_workspace_size(const attn_attention_args* args);
 attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t columns, int64_t x_row_stride,
                               int64_t y_row_stride, float scale, char* message, size_t message_size);
 
-/* Null on failure (the reason in message). The attn_parallel is valid until the pool is destroyed; destroying null is fine. */
+/* Null on failure (the reason in message). The attn_parallel is valid until the pool is destroyed; destroying null is
+ * fine. */
 typedef struct attn_thread_pool attn_thread_pool;
 attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t message_size);
 attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool);
@@ -125,7 +127,8 @@ attn_status_code attn_multi_head_forward(const attn_multi_head* layer, const flo
                                          char* message, size_t message_size);
 void attn_multi_head_destroy(attn_multi_head* layer);
 
-/* isa.hpp. attn_isa_name: null if index >= attn_isa_count(). attn_active_isa: null if ATTN_ISA names none that runs here. */
+/* isa.hpp. attn_isa_name: null if index >= attn_isa_count(). attn_active_isa: null if ATTN_ISA names none that runs
+ * here. */
 size_t attn_isa_count(void);
 const char* attn_isa_name(size_t index);
 int attn_isa_runnable(size_t index);

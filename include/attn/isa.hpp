@@ -21,8 +21,8 @@ struct Isa {
 [[nodiscard]] const char* active_isa() noexcept;
 
 // Makes `name` active for all threads from their next call on; null: back to ATTN_ISA or the best.
-// invalid_argument for an unknown name, unsupported for one that is not built in or cannot run here; then nothing changes.
-// For tests and benchmarks; results do not depend on it.
+// invalid_argument for an unknown name, unsupported for one that is not built in or cannot run here; then nothing
+// changes. For tests and benchmarks; results do not depend on it.
 [[nodiscard]] Status use_isa(const char* name) noexcept;
 
 }  // namespace attn

@@ -19,7 +19,8 @@ enum class WeightLayout {
 // What forward returns. Both are dense float32.
 struct AttentionResult {
   std::vector<float> output;   // SelfAttention: [length, head_dim]; MultiHeadAttention: [batch, length, out_dim]
-  std::vector<float> weights;  // SelfAttention: [length, length]; MultiHeadAttention: [batch, num_heads, length, length], empty unless asked for
+  std::vector<float> weights;  // SelfAttention: [length, length]; MultiHeadAttention: [batch, num_heads, length,
+                               // length], empty unless asked for
 };
 
 // Single-head self-attention, the seed of this project:
@@ -27,8 +28,8 @@ struct AttentionResult {
 class SelfAttention {
  public:
   // Weights are 0.1 * standard normal draws: W_q, then W_k, then W_v, each [embed_dim, head_dim] row-major, from the
-  // generator that NumPy's RandomState(seed).randn uses (MT19937, polar method), so the same seed gives the same weights.
-  // Throws std::invalid_argument if a dimension is not positive or embed_dim * head_dim is too large.
+  // generator that NumPy's RandomState(seed).randn uses (MT19937, polar method), so the same seed gives the same
+  // weights. Throws std::invalid_argument if a dimension is not positive or embed_dim * head_dim is too large.
   SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std::uint32_t seed = 42);
 
   // Given weights, copied. W_q, W_k, W_v: embed_dim * head_dim floats each in `layout`. Throws on null.
@@ -52,7 +53,8 @@ struct MultiHeadConfig {
   std::int64_t kv_heads = 0;  // 0: num_heads; else num_heads is a multiple of it (grouped-query attention)
   std::int64_t head_dim = 0;  // 0: embed_dim / num_heads, which must be whole
   WeightLayout layout = WeightLayout::in_out;
-  const float *w_q = nullptr, *w_k = nullptr, *w_v = nullptr;  // embed_dim x (num_heads | kv_heads | kv_heads) * head_dim
+  const float *w_q = nullptr, *w_k = nullptr,
+              *w_v = nullptr;  // embed_dim x (num_heads | kv_heads | kv_heads) * head_dim
   const float *b_q = nullptr, *b_k = nullptr, *b_v = nullptr;  // optional biases, one float for each column
   const float* w_o = nullptr;  // optional output projection, num_heads * head_dim x embed_dim
   const float* b_o = nullptr;  // optional, [embed_dim]; only with w_o

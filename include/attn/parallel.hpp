@@ -17,8 +17,9 @@ struct Parallel {
 };
 
 // A small pool for those who have no parallel_for. `threads` counts the calling thread: 1 starts none.
-// Workers spin for about 100 microseconds before they sleep, so that calls of 200 microseconds gain from a second thread.
-// One call at a time uses a pool: a second caller's tasks run on its own thread alone. Not inherited across fork.
+// Workers spin for about 100 microseconds before they sleep, so that calls of 200 microseconds gain from a second
+// thread. One call at a time uses a pool: a second caller's tasks run on its own thread alone. Not inherited across
+// fork.
 class ThreadPool {
  public:
   // Throws std::invalid_argument if threads < 1, std::system_error if a thread cannot be started.

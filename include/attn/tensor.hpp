@@ -18,7 +18,8 @@ struct Tensor {
   std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
 };
 
-// The same for results: float32, and elements must not overlap (so a stride of 0 is an error where the size is above 1).
+// The same for results: float32, and elements must not overlap (so a stride of 0 is an error where the size is above
+// 1).
 struct Output {
   float* data = nullptr;
   std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;

@@ -1,5 +1,5 @@
-// The smallest user of the library: links it, computes a little, checks it. Argument: the instruction set expected to be
-// active, if any.
+// The smallest user of the library: links it, computes a little, checks it. Argument: the instruction set expected to
+// be active, if any.
 #include <attn/attn.hpp>
 #include <cstdint>
 #include <cstdio>
