@@ -1,141 +1,17 @@
-// The tiles of the streaming path, once, over lanes. Both products are the same tile,
-//
-//   c[r][x] (+)= sum_k a[r][k] * b[k][x],   one fma chain over k = 0, 1, 2, ... per element,
-//
-// with a = query rows and b = a panel of keys [head_dim, keys] for the scores,
-//      a = weights    and b = a strip of values [keys, columns] for the output.
-// A tile's shape, the packing and the order of the tiles change no chain, so they change no bit.
+// What a tile of query rows does with a block of keys, once, over lanes:
+// scores, softmax of the block, weighted values, merge with what the blocks before gave.
 #pragma once
 
 #include <cstddef>
 
 #include "exp.hpp"
 #include "kernels.hpp"
+#include "pack.hpp"
+#include "product.hpp"
 #include "softmax.hpp"
 
 namespace attn::simd {
 namespace {
-
-struct Product {
-  const float* a;
-  std::ptrdiff_t a_stride;
-  const float* b;
-  std::ptrdiff_t b_stride;
-  std::ptrdiff_t depth;
-  float* c;
-  std::ptrdiff_t c_stride;
-  bool accumulate;      // start from c and not from 0
-  std::ptrdiff_t tail;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
-};
-
-enum class Source { packed, in_place, in_place_tail };
-
-// How far keys and values in place are prefetched: into L2 (locality 2), where more lines can be under way than into
-// L1. One core reads memory at 8 GB/s with L1 prefetches and at 17 with these, which is all that the machine measured
-// had.
-constexpr std::ptrdiff_t rows_ahead = 48;
-
-template <class Lanes, int Rows, int Vectors, Source From>
-void multiply_tile(const Product& p) {
-  // Copies, because a store through a vector type may alias p.
-  const float *a = p.a, *b = p.b;
-  float* const c = p.c;
-  const std::ptrdiff_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
-
-  Lanes acc[Rows][Vectors];
-  if (p.accumulate) {
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::load(c + r * c_stride + 16 * v);
-  } else {
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::zero();
-  }
-  for (std::ptrdiff_t k = 0; k < p.depth; ++k, ++a, b += b_stride) {
-    Lanes column[Vectors];
-    if constexpr (From != Source::packed)
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(b + rows_ahead * b_stride + 16 * v, 0, 2);
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v)
-      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? Lanes::load_first(b + 16 * v, p.tail)
-                                                                    : Lanes::load(b + 16 * v);
-#pragma GCC unroll 8
-    for (int r = 0; r < Rows; ++r) {
-      const Lanes row = Lanes::set1(a[r * a_stride]);
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) acc[r][v] = fma(row, column[v], acc[r][v]);
-    }
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < Rows; ++r)
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) acc[r][v].store(c + r * c_stride + 16 * v);
-}
-
-// The tile of rows x 16 * vectors, 1 <= rows <= tile_rows, 1 <= vectors <= tile_vectors.
-template <class Lanes, Source From, int Rows = Lanes::tile_rows, int Vectors = Lanes::tile_vectors>
-void multiply(std::ptrdiff_t rows, std::ptrdiff_t vectors, const Product& p) {
-  if constexpr (Rows > 1)
-    if (rows < Rows) return multiply<Lanes, From, Rows - 1, Vectors>(rows, vectors, p);
-  if constexpr (Vectors > 1)
-    if (vectors < Vectors) return multiply<Lanes, From, Rows, Vectors - 1>(rows, vectors, p);
-  multiply_tile<Lanes, Rows, Vectors, From>(p);
-}
-
-constexpr std::ptrdiff_t least(std::ptrdiff_t a, std::ptrdiff_t b) { return a < b ? a : b; }
-constexpr std::ptrdiff_t most(std::ptrdiff_t a, std::ptrdiff_t b) { return a > b ? a : b; }
-constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) { return (n + step - 1) / step * step; }
-
-// While columns [d, d + 16) of sixteen keys are turned: that share of the keys rows_ahead behind, row after row,
-// because a CPU's own prefetcher follows what is read in order.
-inline void prefetch_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t d, std::ptrdiff_t head_dim) {
-  const std::ptrdiff_t first = 16 * d / head_dim, last = least(16, 16 * (d + 16) / head_dim);
-  for (std::ptrdiff_t i = first; i < last; ++i)
-    for (std::ptrdiff_t e = 0; e < head_dim; e += 16) __builtin_prefetch(keys + (rows_ahead + i) * stride + e, 0, 2);
-}
-
-// x[d] = keys[0..16)[d] for sixteen d: a block of keys turned so that lanes are keys. Keys outside [begin, end) and
-// columns from `columns` on are 0 and not read.
-template <class Lanes>
-inline void turn_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t begin, std::ptrdiff_t end,
-                      std::ptrdiff_t columns, Lanes (&x)[16]) {
-  if (begin <= 0 && end >= 16 && columns >= 16) {
-    for (int i = 0; i < 16; ++i) x[i] = Lanes::load(keys + i * stride);
-  } else {
-    for (int i = 0; i < 16; ++i)
-      x[i] = i >= begin && i < end ? Lanes::load_first(keys + i * stride, least(16, columns)) : Lanes::zero();
-  }
-  transpose(x);
-}
-
-template <class Lanes>
-void pack_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
-  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  for (std::ptrdiff_t j = 0; j < round_up(count, width); j += 16)
-    for (std::ptrdiff_t d = 0; d < head_dim; d += 16) {
-      Lanes x[16];
-      prefetch_keys(keys + j * stride, stride, d, head_dim);
-      turn_keys(keys + j * stride + d, stride, 0, count - j, head_dim - d, x);
-      float* panel = packed + j / width * width * head_dim + j % width;
-      for (std::ptrdiff_t i = 0; i < least(16, head_dim - d); ++i) x[i].store(panel + (d + i) * width);
-    }
-}
-
-template <class Lanes>
-void pack_values(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
-                 float* packed) {
-  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  for (std::ptrdiff_t e = 0; e < value_dim; e += width) {
-    const std::ptrdiff_t columns = least(width, value_dim - e);
-    for (std::ptrdiff_t j = 0; j < count; ++j)
-      for (std::ptrdiff_t x = 0; x < columns; x += 16, packed += 16)
-        Lanes::load_first(values + j * stride + e + x, least(16, columns - x)).store(packed);
-  }
-}
 
 // Into L2 (locality 2): L1 belongs to the tiles.
 inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrdiff_t bytes) {

@@ -197,6 +197,8 @@ Status sizes(const AttentionArgs& a) noexcept {
   for (const auto& size : list)
     if (size.value < size.least)
       return bad(size.name, size.value, size.least ? "must be at least 1" : "must not be negative");
+    else if (size.value > max_elements)
+      return bad(size.name, size.value, "is more than memory can hold");
   if (a.query_heads > 0 && a.query_heads % a.kv_heads != 0)
     return Status(StatusCode::invalid_argument, "query_heads must be a multiple of kv_heads, got %lld and %lld",
                   static_cast<long long>(a.query_heads), static_cast<long long>(a.kv_heads));

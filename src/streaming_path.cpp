@@ -5,102 +5,14 @@
 #include <cstdint>
 #include <limits>
 
-#include "exponent.hpp"
 #include "keys.hpp"
 #include "log_sum_exp.hpp"
-#include "tile_scratch.hpp"
-
-// A *pair* is one KV head of one batch item. Its rows are the query rows of all query heads of its group, query by
-// query: row r is query r / group of head r % group, so that the rows of a tile stand close together among the keys.
-//
-// Three ways to spread the work; none changes a bit, because a row's blocks are computed apart and merged left to
-// right:
-//   direct   few rows (decode): K and V are read in place. A task is a pair, or one block of a pair if pairs are few.
-//   heads    many pairs: a task is a pair, which packs its K and V for itself and runs all its tiles.
-//   tiles    few pairs: pair after pair, all threads pack its blocks, then all run its tiles.
+#include "streaming_plan.hpp"
 
 namespace attn::streaming_path {
 namespace {
 
 using simd::key_block;
-
-// Up to this many rows a pair's K and V are read in place. Reading in place and packing cost the same at 10 to 16 rows
-// where K and V are in the caches (512 keys; AVX2 8, AVX-512 16), at 20 to 40 where they come from memory (4096 keys).
-constexpr std::int64_t direct_rows = 12;
-// Rows of a packed tile: 48 to 96 were equal within 2 %; a multiple of every ISA's tile_rows.
-constexpr std::int64_t most_tile_rows = 48;
-// Below this many multiply-adds (about 20 microseconds) a second thread costs more than it brings.
-constexpr double threads_pay = 1.5e6;
-
-enum class Spread { direct, direct_blocks, heads, tiles };
-
-struct Plan {
-  const AttentionArgs& args;
-  const simd::Kernels& kernels;
-  std::int64_t key_stride, value_stride;  // from row to row; 0 where there is one row, whose stride means nothing
-  std::int64_t pairs, group, rows;        // rows of one pair
-  std::int64_t tile_rows, tiles;          // of one pair
-  std::int64_t blocks;                    // of key_length
-  std::int64_t output_stride;
-  std::int64_t workers;
-  Spread spread;
-  double scale;
-  simd::Exponent exponent;
-};
-
-Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept {
-  Plan plan{args, kernels, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, Spread::direct, effective_scale(args), {}};
-  plan.exponent = make_exponent(plan.scale);
-  if (args.key_length > 1) plan.key_stride = args.key.row_stride, plan.value_stride = args.value.row_stride;
-  plan.pairs = static_cast<std::int64_t>(saturating_product(args.batch, args.kv_heads));
-  plan.group = args.kv_heads > 0 ? args.query_heads / args.kv_heads : 1;
-  plan.rows = static_cast<std::int64_t>(saturating_product(args.query_length, plan.group));
-  plan.blocks = args.key_length / key_block + (args.key_length % key_block != 0);
-  plan.output_stride = round_up(args.value_dim, simd::lane_count);
-
-  const std::int64_t threads = args.parallel ? args.parallel->threads : 1;
-  const double multiply_adds = static_cast<double>(plan.pairs) * static_cast<double>(plan.rows) *
-                               static_cast<double>(args.key_length) *
-                               static_cast<double>(args.head_dim + args.value_dim);
-  plan.workers = multiply_adds < threads_pay ? 1 : threads;
-
-  const bool many_pairs = plan.workers == 1 || plan.pairs >= 4 * plan.workers;
-  if (plan.rows <= direct_rows) {
-    plan.spread = many_pairs || plan.blocks < 2 ? Spread::direct : Spread::direct_blocks;
-    plan.tile_rows = plan.rows;
-  } else {
-    plan.spread = many_pairs ? Spread::heads : Spread::tiles;
-    const std::int64_t tiles = plan.rows / most_tile_rows + (plan.rows % most_tile_rows != 0);
-    plan.tile_rows = round_up(plan.rows / tiles + (plan.rows % tiles != 0), 12);
-  }
-  plan.tiles = plan.rows == 0 ? 0 : plan.rows / plan.tile_rows + (plan.rows % plan.tile_rows != 0);
-  return plan;
-}
-
-struct Packed {
-  float *keys, *values;
-
-  // Key j of block i stands behind i * key_block * head_dim floats, its value behind i * key_block * output_stride.
-  static Packed take(Arena& arena, const Plan& plan) noexcept {
-    const std::int64_t keys = round_up(plan.args.key_length, plan.kernels.panel_keys);
-    return {arena.take<float>(saturating_product(keys, plan.args.head_dim)),
-            arena.take<float>(saturating_product(keys, plan.output_stride))};
-  }
-};
-
-struct Pair {
-  std::int64_t batch, kv_head;
-  const float *keys, *values;
-  std::int64_t key_length;
-};
-
-Pair pair_at(const Plan& plan, std::int64_t index) noexcept {
-  const AttentionArgs& a = plan.args;
-  const std::int64_t b = index / a.kv_heads, h = index % a.kv_heads;
-  return {b, h, static_cast<const float*>(a.key.data) + b * a.key.batch_stride + h * a.key.head_stride,
-          static_cast<const float*>(a.value.data) + b * a.value.batch_stride + h * a.value.head_stride,
-          key_length(a, b)};
-}
 
 // Some rows of a pair: their queries, and the blocks that any of them sees.
 struct Tile {
@@ -257,42 +169,6 @@ void for_each(const Plan& plan, std::int64_t count, const Task& task) noexcept {
   const std::int64_t workers = std::min(plan.workers, count);
   if (workers <= 1) return work(&shared, 0);
   plan.args.parallel->run(plan.args.parallel->context, workers, work, &shared);
-}
-
-struct Workspace {
-  TileScratch* scratch;  // [workers]
-  Packed* packed;        // [workers] for heads, [1] for tiles
-  TileState* partial;    // [pairs * blocks] for direct_blocks: every block's result on its own
-};
-
-// Whether the next pair's keys and values may wait in L2 while this pair is computed.
-bool fits_l2(const Plan& plan) noexcept {
-  return plan.spread == Spread::heads &&
-         saturating_product(plan.args.key_length, plan.args.head_dim + plan.args.value_dim, sizeof(float)) <=
-             256 * 1024;
-}
-
-Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
-  const bool direct = plan.spread == Spread::direct || plan.spread == Spread::direct_blocks;
-  const std::int64_t packs = direct ? 0 : plan.spread == Spread::heads ? plan.workers : 1;
-  const std::int64_t partials = plan.spread == Spread::direct_blocks ? plan.pairs * plan.blocks : 0;
-  Workspace w{arena.take<TileScratch>(plan.workers), arena.take<Packed>(packs), arena.take<TileState>(partials)};
-  const std::int64_t ahead_rows =
-      2 * plan.tile_rows + (fits_l2(plan) ? 2 * (plan.args.key_length / std::max<std::int64_t>(plan.tiles, 1) + 1) : 0);
-  for (std::int64_t i = 0; i < plan.workers; ++i) {
-    const TileScratch scratch =
-        TileScratch::take(arena, plan.tile_rows, plan.args.head_dim, plan.output_stride, direct ? 0 : ahead_rows);
-    if (w.scratch) w.scratch[i] = scratch;
-  }
-  for (std::int64_t i = 0; i < packs; ++i) {
-    const Packed packed = Packed::take(arena, plan);
-    if (w.packed) w.packed[i] = packed;
-  }
-  for (std::int64_t i = 0; i < partials; ++i) {
-    const TileState partial = TileState::take(arena, plan.tile_rows, plan.output_stride);
-    if (w.partial) w.partial[i] = partial;
-  }
-  return w;
 }
 
 void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {

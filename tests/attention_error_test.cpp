@@ -94,7 +94,7 @@ TEST_CASE("error: sizes beyond all memory", "[attention][error]") {
       {"query", std::to_string(huge), [](AttentionArgs& a) { a.batch = a.query_heads = a.kv_heads = huge; }},
       {"query", std::to_string(top), [](AttentionArgs& a) { a.query_length = top; }},
       {"key", std::to_string(top), [](AttentionArgs& a) { a.key_length = top; }},
-      {"query", std::to_string(top), [](AttentionArgs& a) { a.head_dim = top; }},
+      {"head_dim", std::to_string(top), [](AttentionArgs& a) { a.head_dim = top; }},
       {"value", std::to_string(top), [](AttentionArgs& a) { a.value_dim = top; }},
       {"query", std::to_string(top), [](AttentionArgs& a) { a.query.batch_stride = top; }},
       {"key", std::to_string(bottom), [](AttentionArgs& a) { a.key.head_stride = bottom; }},
