@@ -31,7 +31,7 @@ struct Avx512Lanes {
   __m512 v;
 };
 
-// gcc would load a constant from memory at every use, and this CPU's one 512-bit load a cycle is the limit of exp then.
+// Hides where x came from: gcc would load a constant from memory at every use. Softmax of 512 columns gains 3 %.
 inline Avx512Lanes in_register(Avx512Lanes x) { __asm__("" : "+v"(x.v)); return x; }
 
 inline Avx512Lanes operator+(Avx512Lanes a, Avx512Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }

@@ -59,8 +59,8 @@ void score_tiles(const Block& b) {
 }
 
 // scores[r][j .. j + 16) of Rows rows, from sixteen keys in place; keys outside [begin, end) are not read.
-// The keys are turned in registers and used at once. What is read next is prefetched between the products, so that the
-// memory never waits for them: prefetching in a pass of its own ran at half the speed.
+// The keys are turned in registers and used at once, and what is read next is prefetched between the products: turning
+// them in a pass of its own left the memory idle during the products.
 template <class Lanes, int Rows>
 void score_in_place(const Block& b, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin, std::ptrdiff_t end) {
   const float* query = b.query + r * b.query_stride;

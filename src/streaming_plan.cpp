@@ -15,7 +15,7 @@ using simd::key_block;
 constexpr std::int64_t direct_rows = 12;
 // Rows of a packed tile: 48 to 96 were equal within 2 %; a multiple of every ISA's tile_rows.
 constexpr std::int64_t most_tile_rows = 48;
-// Below this many multiply-adds (about 20 microseconds) a second thread costs more than it brings.
+// Below this many multiply-adds (about 30 microseconds) a second thread costs more than it brings.
 constexpr double threads_pay = 1.5e6;
 
 Packed take_packed(Arena& arena, const Plan& plan) noexcept {
