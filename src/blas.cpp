@@ -47,9 +47,4 @@ void sgemm(Op op_a, Op op_b, std::int64_t m, std::int64_t n, std::int64_t k, flo
               alpha, a, leading(lda), b, leading(ldb), beta, c, leading(ldc));
 }
 
-void sgemv(Op op_b, std::int64_t n, std::int64_t k, const float* x, const float* b, std::int64_t ldb,
-           float* y) noexcept {
-  sgemm(Op::none, op_b, 1, n, k, 1, x, k, b, ldb, 0, y, n);
-}
-
 }  // namespace attn::blas

@@ -79,20 +79,3 @@ TEST_CASE("sgemm without rows or columns writes nothing", "[blas]") {
   attn::blas::sgemm(Op::none, Op::none, 1, 0, 1, 1, &a, 1, &b, 0, 0, &c, 0);
   CHECK(c == 7);
 }
-
-TEST_CASE("sgemv is sgemm of one row", "[blas]") {
-  test::Random random(12);
-  CAPTURE(random.seed());
-  for (const Op op : {Op::none, Op::transpose})
-    for (const std::int64_t n : {0, 1, 17})
-      for (const std::int64_t k : {0, 1, 30}) {
-        CAPTURE(op == Op::transpose, n, k);
-        const std::int64_t ldb = (op == Op::none ? n : k) + 2;
-        const std::vector<float> x = random.normals(static_cast<std::size_t>(k));
-        const std::vector<float> b = random.normals(static_cast<std::size_t>((op == Op::none ? k : n) * ldb));
-        std::vector<float> y(static_cast<std::size_t>(n), not_a_number);
-        const std::vector<double> want = loops(Op::none, op, 1, n, k, 1, x, k, b, ldb, 0, y, n);
-        attn::blas::sgemv(op, n, k, x.data(), b.data(), ldb, y.data());
-        CHECK(test::difference(y, want, 1e-4) == "");
-      }
-}
