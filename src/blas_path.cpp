@@ -9,6 +9,7 @@
 #include "exponent.hpp"
 #include "keys.hpp"
 #include "log_sum_exp.hpp"
+#include "rows.hpp"
 
 namespace attn::blas_path {
 namespace {
@@ -124,20 +125,14 @@ void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspac
   for (std::int64_t b = 0; b < args.batch; ++b)
     for (std::int64_t h = 0; h < args.query_heads; ++h) {
       const std::int64_t kv = h / group;
-      const float* query =
-          static_cast<const float*>(args.query.data) + b * args.query.batch_stride + h * args.query.head_stride;
-      rows.key = static_cast<const float*>(args.key.data) + b * args.key.batch_stride + kv * args.key.head_stride;
-      rows.value =
-          static_cast<const float*>(args.value.data) + b * args.value.batch_stride + kv * args.value.head_stride;
+      rows.key = row_of(args.key, b, kv, 0);
+      rows.value = row_of(args.value, b, kv, 0);
       for (std::int64_t t = 0; t < args.query_length; t += row_block) {
         rows.count = std::min(row_block, args.query_length - t);
         for (std::int64_t r = 0; r < rows.count; ++r) rows.range[r] = allowed_keys(args, b, t + r);
-        rows.query = query + t * rows.query_stride;
-        rows.output =
-            args.output.data + b * args.output.batch_stride + h * args.output.head_stride + t * rows.output_stride;
-        rows.weights = args.weights.data ? args.weights.data + b * args.weights.batch_stride +
-                                               h * args.weights.head_stride + t * rows.weights_stride
-                                         : scratch;
+        rows.query = row_of(args.query, b, h, t);
+        rows.output = row_of(args.output, b, h, t);
+        rows.weights = args.weights.data ? row_of(args.weights, b, h, t) : scratch;
         attend(rows, kernels, scale,
                args.logsumexp ? args.logsumexp + (b * args.query_heads + h) * args.query_length + t : nullptr);
       }

@@ -7,12 +7,21 @@
 
 #include "keys.hpp"
 #include "log_sum_exp.hpp"
+#include "rows.hpp"
 #include "streaming_plan.hpp"
 
 namespace attn::streaming_path {
 namespace {
 
 using simd::key_block;
+
+// The query and the query head of a row of a pair.
+struct Place {
+  std::int64_t query, head;
+};
+Place place_of(const Plan& plan, const Pair& pair, std::int64_t row) noexcept {
+  return {row / plan.group, pair.kv_head * plan.group + row % plan.group};
+}
 
 // Some rows of a pair: their queries, and the blocks that any of them sees.
 struct Tile {
@@ -28,20 +37,17 @@ Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Til
   const float sign = a.scale < 0 ? -1.0f : 1.0f;
   const bool in_place = plan.group == 1 && a.scale >= 0;
   if (in_place) {
-    tile.query = static_cast<const float*>(a.query.data) + pair.batch * a.query.batch_stride +
-                 pair.kv_head * a.query.head_stride + tile.first_row * a.query.row_stride;
+    tile.query = row_of(a.query, pair.batch, pair.kv_head, tile.first_row);
     tile.query_stride = a.query.row_stride;
   }
   for (std::int64_t r = 0; r < tile.rows; ++r) {
-    const std::int64_t query = (tile.first_row + r) / plan.group;
+    const Place place = place_of(plan, pair, tile.first_row + r);
     if (!in_place) {
-      const std::int64_t head = pair.kv_head * plan.group + (tile.first_row + r) % plan.group;
-      const float* from = static_cast<const float*>(a.query.data) + pair.batch * a.query.batch_stride +
-                          head * a.query.head_stride + query * a.query.row_stride;
+      const float* from = row_of(a.query, pair.batch, place.head, place.query);
       float* to = scratch.query + r * a.head_dim;
       for (std::int64_t d = 0; d < a.head_dim; ++d) to[d] = sign * from[d];
     }
-    const KeyRange keys = allowed_keys(a, pair.batch, query);
+    const KeyRange keys = allowed_keys(a, pair.batch, place.query);
     if (keys.begin >= keys.end) continue;
     tile.first_block = std::min(tile.first_block, keys.begin / key_block);
     tile.last_block = std::max(tile.last_block, (keys.end + key_block - 1) / key_block);
@@ -94,17 +100,15 @@ void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const Til
   const AttentionArgs& a = plan.args;
   const bool empty = tile.first_block >= tile.last_block;
   for (std::int64_t r = 0; r < tile.rows; ++r) {
-    const std::int64_t query = (tile.first_row + r) / plan.group;
-    const std::int64_t head = pair.kv_head * plan.group + (tile.first_row + r) % plan.group;
-    float* out =
-        a.output.data + pair.batch * a.output.batch_stride + head * a.output.head_stride + query * a.output.row_stride;
+    const Place place = place_of(plan, pair, tile.first_row + r);
+    float* out = row_of(a.output, pair.batch, place.head, place.query);
     if (empty) {
       std::fill(out, out + a.value_dim, 0.0f);
     } else {
       plan.kernels.finish_row(state.output + r * plan.output_stride, state.row_sum[r], out, a.value_dim);
     }
     if (a.logsumexp)
-      a.logsumexp[(pair.batch * a.query_heads + head) * a.query_length + query] =
+      a.logsumexp[(pair.batch * a.query_heads + place.head) * a.query_length + place.query] =
           empty ? -std::numeric_limits<float>::infinity() : log_sum_exp(state.row_max[r], state.row_sum[r], plan.scale);
   }
 }
@@ -118,10 +122,10 @@ std::int64_t look_ahead(const Plan& plan, const Pair& pair, std::int64_t index, 
   std::int64_t count = 0;
   const auto rows_of_tile = [&](std::int64_t tile, const auto& tensor) {
     if (tile < 0 || tile >= plan.tiles) return;
-    const auto* data = static_cast<const float*>(tensor.data) + pair.batch * tensor.batch_stride;
-    for (std::int64_t r = tile * plan.tile_rows; r < std::min((tile + 1) * plan.tile_rows, plan.rows); ++r)
-      ahead[count++] =
-          data + (pair.kv_head * plan.group + r % plan.group) * tensor.head_stride + r / plan.group * tensor.row_stride;
+    for (std::int64_t r = tile * plan.tile_rows; r < std::min((tile + 1) * plan.tile_rows, plan.rows); ++r) {
+      const Place place = place_of(plan, pair, r);
+      ahead[count++] = row_of(tensor, pair.batch, place.head, place.query);
+    }
   };
   rows_of_tile(index, a.output);
   rows_of_tile(next_index, a.query);

@@ -4,6 +4,7 @@
 
 #include "exponent.hpp"
 #include "keys.hpp"
+#include "rows.hpp"
 
 namespace attn::streaming_path {
 namespace {
@@ -58,9 +59,7 @@ Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept
 Pair pair_at(const Plan& plan, std::int64_t index) noexcept {
   const AttentionArgs& a = plan.args;
   const std::int64_t b = index / a.kv_heads, h = index % a.kv_heads;
-  return {b, h, static_cast<const float*>(a.key.data) + b * a.key.batch_stride + h * a.key.head_stride,
-          static_cast<const float*>(a.value.data) + b * a.value.batch_stride + h * a.value.head_stride,
-          key_length(a, b)};
+  return {b, h, row_of(a.key, b, h, 0), row_of(a.value, b, h, 0), key_length(a, b)};
 }
 
 bool fits_l2(const Plan& plan) noexcept {
