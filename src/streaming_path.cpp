@@ -23,16 +23,29 @@ Place place_of(const Plan& plan, const Pair& pair, std::int64_t row) noexcept {
   return {row / plan.group, pair.kv_head * plan.group + row % plan.group};
 }
 
+// The key blocks that some rows see.
+struct Blocks {
+  std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = 0;
+
+  bool empty() const noexcept { return first >= last; }
+  void include(KeyRange keys) noexcept {
+    if (keys.begin >= keys.end) return;
+    first = std::min(first, keys.begin / key_block);
+    last = std::max(last, (keys.end + key_block - 1) / key_block);
+  }
+};
+
 // Some rows of a pair: their queries, and the blocks that any of them sees.
 struct Tile {
-  std::int64_t first_row, rows, first_block, last_block;
+  std::int64_t first_row, rows;
+  Blocks blocks;
   const float* query;  // the caller's where rows are queries one after the other, else copied into scratch
   std::int64_t query_stride;
 };
 
 Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const TileScratch& scratch) noexcept {
   const AttentionArgs& a = plan.args;
-  Tile tile{index * plan.tile_rows, 0, std::numeric_limits<std::int64_t>::max(), 0, scratch.query, a.head_dim};
+  Tile tile{index * plan.tile_rows, 0, {}, scratch.query, a.head_dim};
   tile.rows = std::min(plan.tile_rows, plan.rows - tile.first_row);
   const float sign = a.scale < 0 ? -1.0f : 1.0f;
   const bool in_place = plan.group == 1 && a.scale >= 0;
@@ -47,10 +60,7 @@ Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Til
       float* to = scratch.query + r * a.head_dim;
       for (std::int64_t d = 0; d < a.head_dim; ++d) to[d] = sign * from[d];
     }
-    const KeyRange keys = allowed_keys(a, pair.batch, place.query);
-    if (keys.begin >= keys.end) continue;
-    tile.first_block = std::min(tile.first_block, keys.begin / key_block);
-    tile.last_block = std::max(tile.last_block, (keys.end + key_block - 1) / key_block);
+    tile.blocks.include(allowed_keys(a, pair.batch, place.query));
   }
   return tile;
 }
@@ -98,7 +108,7 @@ void attend_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int
 // The caller's output and log-sum-exp of the tile's rows.
 void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const TileState& state) noexcept {
   const AttentionArgs& a = plan.args;
-  const bool empty = tile.first_block >= tile.last_block;
+  const bool empty = tile.blocks.empty();
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const Place place = place_of(plan, pair, tile.first_row + r);
     float* out = row_of(a.output, pair.batch, place.head, place.query);
@@ -142,20 +152,31 @@ void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Pack
               std::int64_t next_index = -1, const Pair* next_pair = nullptr) noexcept {
   const Tile tile = load_tile(plan, pair, index, scratch);
   const std::int64_t ahead = packed ? look_ahead(plan, pair, index, next_index, next_pair, scratch.ahead) : 0;
-  for (std::int64_t i = tile.first_block; i < tile.last_block; ++i)
-    attend_block(plan, pair, tile, i, packed, scratch, scratch.state, i == tile.first_block,
-                 i == tile.first_block ? ahead : 0);
+  for (std::int64_t i = tile.blocks.first; i < tile.blocks.last; ++i)
+    attend_block(plan, pair, tile, i, packed, scratch, scratch.state, i == tile.blocks.first,
+                 i == tile.blocks.first ? ahead : 0);
   finish_tile(plan, pair, tile, scratch.state);
 }
 
 void pack_block(const Plan& plan, const Pair& pair, std::int64_t index, const Packed& packed) noexcept {
   const AttentionArgs& a = plan.args;
   const std::int64_t key = index * key_block, count = std::min(key_block, pair.key_length - key);
-  if (count <= 0) return;
   plan.kernels.pack_keys(pair.keys + key * plan.key_stride, plan.key_stride, count, a.head_dim,
                          packed.keys + key * a.head_dim);
   plan.kernels.pack_values(pair.values + key * plan.value_stride, plan.value_stride, count, a.value_dim,
                            packed.values + key * plan.output_stride);
+}
+
+// The blocks that any row of the pair sees: no other is packed. A window over a long cache needs few.
+Blocks seen_blocks(const Plan& plan, const Pair& pair) noexcept {
+  const AttentionArgs& a = plan.args;
+  Blocks blocks;
+  if (!a.causal && a.window_left < 0 && a.window_right < 0) {
+    blocks.include({0, pair.key_length});
+  } else {
+    for (std::int64_t query = 0; query < a.query_length; ++query) blocks.include(allowed_keys(a, pair.batch, query));
+  }
+  return blocks;
 }
 
 // Calls task(worker, i) for every i in [0, count): each of the workers takes the next i that is left.
@@ -180,14 +201,14 @@ void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {
     const Pair pair = pair_at(plan, i / plan.blocks);
     const Tile tile = load_tile(plan, pair, 0, w.scratch[worker]);
     const std::int64_t block = i % plan.blocks;
-    if (block >= tile.first_block && block < tile.last_block)
+    if (block >= tile.blocks.first && block < tile.blocks.last)
       attend_block(plan, pair, tile, block, nullptr, w.scratch[worker], w.partial[i], true, 0);
   });
   for (std::int64_t p = 0; p < plan.pairs; ++p) {
     const Pair pair = pair_at(plan, p);
     const Tile tile = load_tile(plan, pair, 0, w.scratch[0]);
     const TileState* partial = w.partial + p * plan.blocks;
-    if (tile.first_block >= tile.last_block) {
+    if (tile.blocks.empty()) {
       finish_tile(plan, pair, tile, partial[0]);
       continue;
     }
@@ -195,10 +216,10 @@ void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {
     merge.rows = tile.rows;
     merge.exponent = plan.exponent;
     merge.output_stride = plan.output_stride;
-    merge.row_max = partial[tile.first_block].row_max;
-    merge.row_sum = partial[tile.first_block].row_sum;
-    merge.output = partial[tile.first_block].output;
-    for (std::int64_t block = tile.first_block + 1; block < tile.last_block; ++block) {
+    merge.row_max = partial[tile.blocks.first].row_max;
+    merge.row_sum = partial[tile.blocks.first].row_sum;
+    merge.output = partial[tile.blocks.first].output;
+    for (std::int64_t block = tile.blocks.first + 1; block < tile.blocks.last; ++block) {
       merge.block_max = partial[block].row_max;
       merge.block_sum = partial[block].row_sum;
       merge.block_output = partial[block].output;
@@ -236,14 +257,17 @@ void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspac
         const Pair pair = pair_at(plan, p);
         const bool more = p + plan.workers < plan.pairs && fits_l2(plan);
         const Pair next = more ? pair_at(plan, p + plan.workers) : pair;
-        for (std::int64_t i = 0; i < plan.blocks; ++i) pack_block(plan, pair, i, w.packed[worker]);
+        const Blocks seen = seen_blocks(plan, pair);
+        for (std::int64_t i = seen.first; i < seen.last; ++i) pack_block(plan, pair, i, w.packed[worker]);
         for (std::int64_t t = 0; t < plan.tiles; ++t)
           run_tile(plan, pair, t, &w.packed[worker], w.scratch[worker], t + 1, more ? &next : nullptr);
       });
     case Spread::tiles:
       for (std::int64_t p = 0; p < plan.pairs; ++p) {
         const Pair pair = pair_at(plan, p);
-        for_each(plan, plan.blocks, [&](std::int64_t, std::int64_t i) { pack_block(plan, pair, i, w.packed[0]); });
+        const Blocks seen = seen_blocks(plan, pair);
+        for_each(plan, seen.empty() ? 0 : seen.last - seen.first,
+                 [&](std::int64_t, std::int64_t i) { pack_block(plan, pair, seen.first + i, w.packed[0]); });
         // Last tile first: under causal it has the most keys, and the short ones fill the end.
         for_each(plan, plan.tiles, [&](std::int64_t worker, std::int64_t i) {
           const std::int64_t tile = plan.tiles - 1 - i;
