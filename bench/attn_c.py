@@ -18,7 +18,11 @@ class Tensor(c.Structure):
 
 
 class Output(c.Structure):
-    _fields_ = [("data", c.c_void_p)] + [(name, c.c_int64) for name in ("batch_stride", "head_stride", "row_stride")]
+    _fields_ = (
+        [("data", c.c_void_p)]
+        + [(name, c.c_int64) for name in ("batch_stride", "head_stride", "row_stride")]
+        + [("dtype", c.c_int32)]
+    )
 
 
 class Strided4(c.Structure):  # attn_mask and attn_bias
@@ -43,6 +47,7 @@ class AttentionArgs(c.Structure):
         + [
             ("scores_stage", c.c_int32),
             ("logsumexp", c.c_void_p),
+            ("key_weight_sums", c.c_void_p),
             ("scale", c.c_float),
             ("softcap", c.c_float),
             ("causal", c.c_int32),
@@ -55,6 +60,8 @@ class AttentionArgs(c.Structure):
             ("bias", Strided4),
             ("alibi_slopes", c.c_void_p),
             ("sinks", c.c_void_p),
+            ("cu_query_lengths", c.c_void_p),
+            ("cu_key_lengths", c.c_void_p),
             ("path", c.c_int32),
             ("parallel", c.POINTER(Parallel)),
             ("workspace", c.c_void_p),

@@ -33,7 +33,9 @@ attn_status_code report(const attn::Status& status, char* message, size_t size) 
 attn::Tensor convert(const attn_tensor& t) noexcept {
   return {t.data, static_cast<attn::DType>(t.dtype), t.batch_stride, t.head_stride, t.row_stride};
 }
-attn::Output convert(const attn_output& t) noexcept { return {t.data, t.batch_stride, t.head_stride, t.row_stride}; }
+attn::Output convert(const attn_output& t) noexcept {
+  return {t.data, t.batch_stride, t.head_stride, t.row_stride, static_cast<attn::DType>(t.dtype)};
+}
 
 // attn_parallel and attn::Parallel have the same members; a C++ function pointer type with C linkage may differ in
 // theory from one without, and on every ABI served here does not.
@@ -89,6 +91,7 @@ attn::AttentionArgs convert(const attn_attention_args& c, attn::Parallel& parall
   a.scores = convert(c.scores);
   a.scores_stage = static_cast<attn::ScoresStage>(c.scores_stage);
   a.logsumexp = c.logsumexp;
+  a.key_weight_sums = c.key_weight_sums;
   a.scale = c.scale;
   a.softcap = c.softcap;
   a.causal = c.causal != 0;
@@ -101,6 +104,8 @@ attn::AttentionArgs convert(const attn_attention_args& c, attn::Parallel& parall
   a.bias = {c.bias.data, c.bias.batch_stride, c.bias.head_stride, c.bias.row_stride, c.bias.column_stride};
   a.alibi_slopes = c.alibi_slopes;
   a.sinks = c.sinks;
+  a.cu_query_lengths = c.cu_query_lengths;
+  a.cu_key_lengths = c.cu_key_lengths;
   a.path = static_cast<attn::Path>(c.path);
   if (c.parallel) {
     parallel = convert(*c.parallel);

@@ -107,7 +107,7 @@ View view(const char* name, const Tensor& t, std::int64_t b, std::int64_t h, std
   return {name, static_cast<const char*>(t.data), {b, h, r, c}, {t.batch_stride, t.head_stride, t.row_stride}};
 }
 View view(const char* name, const Output& t, std::int64_t b, std::int64_t h, std::int64_t r, std::int64_t c) noexcept {
-  return {name, reinterpret_cast<const char*>(t.data), {b, h, r, c}, {t.batch_stride, t.head_stride, t.row_stride}};
+  return {name, static_cast<const char*>(t.data), {b, h, r, c}, {t.batch_stride, t.head_stride, t.row_stride}};
 }
 
 Status options(const AttentionArgs& a) noexcept {
@@ -153,6 +153,14 @@ Status served(const AttentionArgs& a, Path path) noexcept {
                          : t == &a.key ? "key.dtype"
                                        : "value.dtype",
                          "in this version unless f32");
+  for (const Output* t : {&a.output, &a.weights, &a.scores})
+    if (t->dtype != DType::f32)
+      return unsupported(t == &a.output    ? "output.dtype"
+                         : t == &a.weights ? "weights.dtype"
+                                           : "scores.dtype",
+                         "in this version unless f32");
+  if (a.key_weight_sums) return unsupported("key_weight_sums", "in this version");
+  if (a.cu_query_lengths || a.cu_key_lengths) return unsupported("cu_query_lengths", "in this version");
   if (a.mask.data) return unsupported("mask", "in this version");
   if (a.bias.data) return unsupported("bias", "in this version");
   if (a.softcap != 0) return unsupported("softcap", "in this version");
@@ -218,7 +226,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
                    view("value", a.value, a.batch, a.kv_heads, a.query_length ? a.key_length : 0, a.value_dim)};
   std::int64_t lse_rows;  // too many to count: measure() refuses the output
   if (__builtin_mul_overflow(a.query_heads, a.query_length, &lse_rows)) lse_rows = max_elements;
-  const Output lse{a.logsumexp, lse_rows, a.query_length, 1};
+  const Output lse{a.logsumexp, lse_rows, a.query_length, 1, DType::f32};
   View results[] = {
       view("output", a.output, a.batch, a.query_heads, a.query_length, a.value_dim),
       view("weights", a.weights, a.batch, a.query_heads, a.query_length, a.weights.data ? a.key_length : 0),
@@ -248,7 +256,7 @@ Status softmax(const float* x, const float* y, std::int64_t rows, std::int64_t c
     return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g",
                   static_cast<double>(scale));
   View in = view("x", Tensor{x, DType::f32, 0, 0, x_row_stride}, 1, 1, rows, columns);
-  View out = view("y", Output{const_cast<float*>(y), 0, 0, y_row_stride}, 1, 1, rows, columns);
+  View out = view("y", Output{const_cast<float*>(y), 0, 0, y_row_stride, DType::f32}, 1, 1, rows, columns);
   for (View* v : {&in, &out}) {
     if (Status s = measure(*v); !s.ok()) return s;
     if (!v->empty() && rows > 1 && std::llabs(v->stride[2]) < columns)

@@ -11,7 +11,7 @@ inline const float* row_of(const Tensor& t, std::int64_t batch, std::int64_t hea
   return static_cast<const float*>(t.data) + batch * t.batch_stride + head * t.head_stride + row * t.row_stride;
 }
 inline float* row_of(const Output& t, std::int64_t batch, std::int64_t head, std::int64_t row) noexcept {
-  return t.data + batch * t.batch_stride + head * t.head_stride + row * t.row_stride;
+  return static_cast<float*>(t.data) + batch * t.batch_stride + head * t.head_stride + row * t.row_stride;
 }
 
 }  // namespace attn

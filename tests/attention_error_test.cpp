@@ -187,10 +187,14 @@ TEST_CASE("error: overlap of a result with an input or another result", "[attent
         CHECK(std::string(status.message()).find(names[victim]) != std::string::npos);
         CHECK(test::bits_equal(memory, before));
       }
-  check_refused({"weights", "output", [](AttentionArgs& a) { a.weights.data = a.output.data + 1; }}, Path::blas);
-  check_refused({"logsumexp", "weights", [](AttentionArgs& a) { a.logsumexp = a.weights.data + 2; }}, Path::blas);
+  check_refused(
+      {"weights", "output", [](AttentionArgs& a) { a.weights.data = static_cast<float*>(a.output.data) + 1; }},
+      Path::blas);
+  check_refused(
+      {"logsumexp", "weights", [](AttentionArgs& a) { a.logsumexp = static_cast<float*>(a.weights.data) + 2; }},
+      Path::blas);
   check_all({
-      {"logsumexp", "output", [](AttentionArgs& a) { a.logsumexp = a.output.data + 100; }},
+      {"logsumexp", "output", [](AttentionArgs& a) { a.logsumexp = static_cast<float*>(a.output.data) + 100; }},
       {"logsumexp", "query",
        [](AttentionArgs& a) { a.logsumexp = const_cast<float*>(static_cast<const float*>(a.query.data)) + 3; }},
   });

@@ -141,7 +141,7 @@ std::uint64_t item_by_item(const Case& c) {
     one.query.data = all.q.data() + b * one.query.batch_stride;
     one.key.data = all.k.data() + b * one.key.batch_stride;
     one.value.data = all.v.data() + b * one.value.batch_stride;
-    one.output.data += b * one.output.batch_stride;
+    one.output.data = static_cast<float*>(one.output.data) + b * one.output.batch_stride;
     one.logsumexp += b * c.query_heads * c.query_length;
     if (one.key_lengths) one.key_lengths += b;
     if (one.query_offsets) one.query_offsets += b;
@@ -158,7 +158,7 @@ std::uint64_t rows_by_rows(const Case& c, std::int64_t step) {
     attn::AttentionArgs some = all.args;
     some.query_length = std::min(step, c.query_length - t);
     some.query.data = all.q.data() + t * some.query.row_stride;
-    some.output.data += t * some.output.row_stride;
+    some.output.data = static_cast<float*>(some.output.data) + t * some.output.row_stride;
     std::vector<float> lse(static_cast<std::size_t>(c.batch * c.query_heads * some.query_length));
     some.logsumexp = lse.data();
     some.alignment = given;

@@ -17,7 +17,7 @@ class Tensor(c.Structure):
 
 
 class Output(c.Structure):
-    _fields_ = [("data", c.c_void_p), *Strides3]
+    _fields_ = [("data", c.c_void_p), *Strides3, ("dtype", c.c_int32)]
 
 
 class MaskOrBias(c.Structure):
@@ -33,6 +33,7 @@ class Args(c.Structure):
         *((name, Output) for name in ("output", "weights", "scores")),
         ("scores_stage", c.c_int32),
         ("logsumexp", c.c_void_p),
+        ("key_weight_sums", c.c_void_p),
         ("scale", c.c_float),
         ("softcap", c.c_float),
         ("causal", c.c_int32),
@@ -45,6 +46,8 @@ class Args(c.Structure):
         ("bias", MaskOrBias),
         ("alibi_slopes", c.c_void_p),
         ("sinks", c.c_void_p),
+        ("cu_query_lengths", c.c_void_p),
+        ("cu_key_lengths", c.c_void_p),
         ("path", c.c_int32),
         ("parallel", c.c_void_p),
         ("workspace", c.c_void_p),

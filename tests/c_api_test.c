@@ -65,7 +65,7 @@ static attn_attention_args make_args(void) {
   a.query = (attn_tensor){q, ATTN_F32, HQ * TQ * D, TQ * D, D};
   a.key = (attn_tensor){k, ATTN_F32, HKV * TK * D, TK * D, D};
   a.value = (attn_tensor){v, ATTN_F32, HKV * TK * DV, TK * DV, DV};
-  a.output = (attn_output){output, HQ * TQ * DV, TQ * DV, DV};
+  a.output = (attn_output){output, HQ * TQ * DV, TQ * DV, DV, ATTN_F32};
   a.causal = 1;
   return a;
 }
@@ -89,7 +89,7 @@ static void test_attention(void) {
   /* Weights: each row sums to 1. */
   static float weights[B * HQ * TQ * TK];
   a = make_args();
-  a.weights = (attn_output){weights, HQ * TQ * TK, TQ * TK, TK};
+  a.weights = (attn_output){weights, HQ * TQ * TK, TQ * TK, TK, ATTN_F32};
   CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
   for (int r = 0; r < B * HQ * TQ; ++r) {
     double sum = 0;

@@ -19,11 +19,16 @@ enum class Alignment : std::int32_t {
 
 enum class Path : std::int32_t {
   automatic = 0,  // blas if weights or scores are wanted, else streaming
-  blas = 1,       // sgemm, fused softmax, sgemm. Gives weights. BLAS decides its bits, memory and threads.
-  streaming = 2,  // never holds a score matrix. The same bits on every machine.
+  blas = 1,       // sgemm, fused softmax, sgemm. Gives weights and scores. BLAS decides its bits, memory and threads.
+  streaming = 2,  // never holds a score matrix. The same bits on every machine. Gives weights by a second pass.
 };
 
-enum class ScoresStage : std::int32_t { scaled = 0, capped = 1, biased = 2 };  // ONNX qk_matmul_output_mode 0, 1, 2
+// A score's life: query . key * scale -> softcap -> ALiBi -> bias -> excluded keys -> softmax.
+enum class ScoresStage : std::int32_t {
+  scaled = 0,  // after the scale (ONNX qk_matmul_output_mode 0): of every key below the key length, -inf from there on
+  capped = 1,  // after the softcap (mode 1): likewise
+  biased = 2,  // after ALiBi and bias (mode 2): -inf where the key is excluded
+};
 
 // All that a call takes. Every member has a default; set the shapes, the three inputs and the output.
 struct AttentionArgs {
@@ -39,12 +44,14 @@ struct AttentionArgs {
   Tensor value;  // [batch, kv_heads, key_length, value_dim]
 
   // Results. They must not overlap an input or each other (checked where the ranges of addresses overlap: an error).
-  Output output;   // [batch, query_heads, query_length, value_dim]
-  Output weights;  // optional: [batch, query_heads, query_length, key_length]
-  Output scores;   // optional, same shape: the scores at the stage below
+  Output output;   // [batch, query_heads, query_length, value_dim]; float32, f16 or bf16
+  Output weights;  // optional, float32: [batch, query_heads, query_length, key_length]
+  Output scores;   // optional, float32, same shape: the scores at the stage below. Path::blas only.
   ScoresStage scores_stage = ScoresStage::scaled;
-  float* logsumexp = nullptr;  // optional: dense [batch, query_heads, query_length]; ln of the sum of
-                               // exp(scaled score); -inf for a row without keys
+  float* logsumexp = nullptr;        // optional: dense [batch, query_heads, query_length]; ln of the sum of exp(score),
+                                     // the sink's included; -inf for a row without keys and sink
+  float* key_weight_sums = nullptr;  // optional: dense [batch, query_heads, key_length]; the weights summed over the
+                                     // query rows: how much attention each key got
 
   float scale = 0;                                   // 0: 1 / sqrt(head_dim); may be negative; at most 2^126
   float softcap = 0;                                 // 0: off; else s <- cap * tanh(s / cap)
@@ -53,10 +60,19 @@ struct AttentionArgs {
   Alignment alignment = Alignment::bottom_right;
   const std::int64_t* query_offsets = nullptr;  // [batch], with Alignment::given only
   const std::int64_t* key_lengths = nullptr;    // [batch], each in [0, key_length]; keys from there on are never read
-  Mask mask;
+  Mask mask;                                    // excluded keys have no influence, whatever stands in their rows
   Bias bias;
   const float* alibi_slopes = nullptr;  // [query_heads]: s <- s - slope * |p - j|
-  const float* sinks = nullptr;         // [query_heads]: an extra logit in the denominator only
+  const float* sinks = nullptr;         // [query_heads]: an extra logit in the denominator only; -inf: none
+
+  // Packed batch: sequences of different lengths laid end to end along the rows, without padding. Both or none.
+  // Sequence b has the query (and output) rows cu_query_lengths[b] .. cu_query_lengths[b + 1], at most query_length of
+  // them, and the key rows cu_key_lengths[b] .. cu_key_lengths[b + 1], at most key_length. batch_strides of query, key,
+  // value and output are not used. Mask and bias count queries and keys from the start of the sequence, and so do
+  // key_lengths. logsumexp is [query_heads, cu_query_lengths[batch]], key_weight_sums [query_heads,
+  // cu_key_lengths[batch]]; weights and scores are unsupported.
+  const std::int64_t* cu_query_lengths = nullptr;  // [batch + 1], from 0, never falling
+  const std::int64_t* cu_key_lengths = nullptr;    // [batch + 1], likewise
 
   Path path = Path::automatic;
   const Parallel* parallel = nullptr;  // null: the calling thread. The blas path does not use it.

@@ -39,8 +39,9 @@ typedef struct attn_tensor {
 } attn_tensor;
 
 typedef struct attn_output {
-  float* data;
+  void* data;
   int64_t batch_stride, head_stride, row_stride;
+  int32_t dtype;
 } attn_output;
 
 typedef struct attn_mask {
@@ -67,7 +68,7 @@ typedef struct attn_attention_args {
   attn_tensor query, key, value;
   attn_output output, weights, scores;
   int32_t scores_stage;
-  float* logsumexp;
+  float *logsumexp, *key_weight_sums;
   float scale, softcap;
   int32_t causal; /* 0 or 1 */
   int64_t window_left, window_right;
@@ -78,6 +79,7 @@ typedef struct attn_attention_args {
   attn_bias bias;
   const float* alibi_slopes;
   const float* sinks;
+  const int64_t *cu_query_lengths, *cu_key_lengths;
   int32_t path;
   const attn_parallel* parallel;
   void* workspace;

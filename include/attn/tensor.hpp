@@ -5,8 +5,26 @@
 
 namespace attn {
 
-// How query, key and value elements are stored. Arithmetic is always float32.
+// How elements are stored. Arithmetic is always float32: f16 and bf16 are widened in registers, which is exact.
 enum class DType : std::int32_t { f32 = 0, f16 = 1, bf16 = 2 };
+
+// The bits of a half-precision number. Arithmetic types of the same layout (_Float16, a framework's own) can be passed
+// by a cast of the pointer.
+struct f16 {
+  std::uint16_t bits;  // IEEE binary16
+};
+struct bf16 {
+  std::uint16_t bits;  // the upper half of a float
+};
+
+template <class T>
+inline constexpr DType dtype_of = T::is_no_element_type;
+template <>
+inline constexpr DType dtype_of<float> = DType::f32;
+template <>
+inline constexpr DType dtype_of<f16> = DType::f16;
+template <>
+inline constexpr DType dtype_of<bf16> = DType::bf16;
 
 // A [batch, heads, rows, columns] tensor. Strides are in elements; columns are contiguous.
 // Element (b, h, r, c) is data[b * batch_stride + h * head_stride + r * row_stride + c].
@@ -18,30 +36,35 @@ struct Tensor {
   std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
 };
 
-// The same for results: float32, and elements must not overlap (so a stride of 0 is an error where the size is above
-// 1).
+// The same for results. Elements must not overlap (so a stride of 0 is an error where the size is above 1). What is
+// stored as f16 or bf16 is rounded to nearest, ties to even, once, from the float32 result.
 struct Output {
-  float* data = nullptr;
+  void* data = nullptr;
   std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
+  DType dtype = DType::f32;
 
-  // What one call wrote is what the next one reads; and bhtd() of a non-const float* serves as an input too.
-  operator Tensor() const noexcept { return {data, DType::f32, batch_stride, head_stride, row_stride}; }
+  // What one call wrote is what the next one reads; and bhtd() of a non-const pointer serves as an input too.
+  operator Tensor() const noexcept { return {data, dtype, batch_stride, head_stride, row_stride}; }
 };
 
-// Dense [batch, heads, rows, columns].
-inline Tensor bhtd(const float* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
-  return {data, DType::f32, heads * rows * columns, rows * columns, columns};
+// Dense [batch, heads, rows, columns], of float, f16 or bf16.
+template <class T>
+inline Tensor bhtd(const T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
+  return {data, dtype_of<T>, heads * rows * columns, rows * columns, columns};
 }
-inline Output bhtd(float* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
-  return {data, heads * rows * columns, rows * columns, columns};
+template <class T>
+inline Output bhtd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
+  return {data, heads * rows * columns, rows * columns, columns, dtype_of<T>};
 }
 
 // Dense [batch, rows, heads, columns]: what a projection writes.
-inline Tensor bthd(const float* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
-  return {data, DType::f32, rows * heads * columns, columns, heads * columns};
+template <class T>
+inline Tensor bthd(const T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
+  return {data, dtype_of<T>, rows * heads * columns, columns, heads * columns};
 }
-inline Output bthd(float* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
-  return {data, rows * heads * columns, columns, heads * columns};
+template <class T>
+inline Output bthd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
+  return {data, rows * heads * columns, columns, heads * columns, dtype_of<T>};
 }
 
 // Boolean mask: 1 byte an element, non-zero = may attend (as PyTorch's and ONNX's bool masks; not "is masked").
@@ -51,7 +74,8 @@ struct Mask {
   std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0, column_stride = 0;
 };
 
-// Additive bias, float32, on the scaled scores. Shape and strides as Mask. -inf excludes the key.
+// Additive bias, float32, on the scaled and capped scores. Shape and strides as Mask. -inf makes the key's weight 0
+// (but the key is not absent as one under a mask is: a NaN there is seen).
 struct Bias {
   const float* data = nullptr;
   std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0, column_stride = 0;

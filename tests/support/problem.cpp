@@ -122,7 +122,8 @@ std::vector<float> gather(const attn::Output& x, std::int64_t batch, std::int64_
   for (std::int64_t b = 0; b < batch; ++b)
     for (std::int64_t h = 0; h < heads; ++h)
       for (std::int64_t r = 0; r < rows; ++r) {
-        const float* row = x.data + b * x.batch_stride + h * x.head_stride + r * x.row_stride;
+        const float* row =
+            static_cast<const float*>(x.data) + b * x.batch_stride + h * x.head_stride + r * x.row_stride;
         dense.insert(dense.end(), row, row + columns);
       }
   return dense;
