@@ -29,6 +29,17 @@ struct SoftmaxRows {
       *row_sum;  // [rows] or null: the maximum of (-)x, -inf in a row of -inf, and the sum of the exponentials
 };
 
+// From a product q . k to a score, the same for every row: scale, then softcap (0: none). scores.hpp has the formulas.
+struct ScoreSteps {
+  float scale, softcap;
+};
+// The steps that differ from row to row. bias is null for none; distance and bias count from the row's first key.
+struct RowSteps {
+  bool alibi;
+  float slope, distance;
+  const float* bias;
+};
+
 // One tile of query rows against one block of at most key_block keys of one KV head.
 // Pointers into keys and values stand at the block's first key; begin/end count from there.
 struct Block {
@@ -42,7 +53,13 @@ struct Block {
   std::ptrdiff_t key_stride, value_stride, value_keys;
   const std::int32_t *begin,
       *end;  // [rows] the allowed keys of each row: begin <= j < end; nothing else is read in place
+  // A mask may exclude more: null, or [rows], each null (all keys of begin .. end are allowed) or key_block bits.
+  const std::uint64_t* const* allowed;
+  // Null: the product is the score, and the exponent holds the scale. Else what to make of it, row_steps for each row.
+  const ScoreSteps* steps;
+  const RowSteps* row_steps;  // [rows]
   Exponent exponent;
+  bool values_finite;  // packed values hold no NaN or Inf, so that a weight of 0 keeps them out
   // Rows of memory that will be wanted soon: they are prefetched while the scores are multiplied. May be none.
   const void* const* ahead;
   std::ptrdiff_t ahead_rows, ahead_bytes;  // bytes of each row
@@ -72,10 +89,18 @@ struct Kernels {
   void (*pack_keys)(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
                     float* packed);
   // [count, value_dim] -> strips of panel_keys columns, each [count, columns of the strip rounded up to 16].
-  void (*pack_values)(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
+  // Are all values finite?
+  bool (*pack_values)(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
                       float* packed);
   // Scores, softmax, weighted values and merge of one block.
   void (*attend_block)(const Block& block);
+  // weights of one block, once row_max and row_sum are those of all blocks: into scores, 0 where a key is excluded.
+  // Writes whole vectors of the keys that a row sees, and nothing else.
+  void (*weigh_block)(const Block& block);
+  // allowed[key_block / 64]: bit j set where begin <= j < end and mask[j] is not 0. Reads mask[begin, end) only.
+  void (*mask_to_bits)(const std::uint8_t* mask, std::ptrdiff_t begin, std::ptrdiff_t end, std::uint64_t* allowed);
+  // The steps on s[0, n), in place.
+  void (*step_scores)(const ScoreSteps& steps, const RowSteps& row, float* s, std::ptrdiff_t n);
   // The merge of attend_block on its own: row_max, row_sum, output <- both of the state and of the block's.
   void (*merge_block)(const Block& block);
   // out[i] = o[i] / row_sum for n floats; 0 where row_sum is 0; NaN as 0x7fc00000, never -0.

@@ -35,6 +35,11 @@ struct Avx2Lanes {
     if (n > 8) _mm256_maskstore_ps(p + 8, first8(n - 8), hi);
   }
 
+  static std::uint32_t nonzero(const std::uint8_t* p) {
+    const __m128i zero = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_setzero_si128());
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(zero)) ^ 0xffffu;
+  }
+
   __m256 lo, hi;
 };
 
@@ -43,6 +48,7 @@ inline Avx2Lanes in_register(Avx2Lanes x) { return x; }
 inline Avx2Lanes operator+(Avx2Lanes a, Avx2Lanes b) { return {_mm256_add_ps(a.lo, b.lo), _mm256_add_ps(a.hi, b.hi)}; }
 inline Avx2Lanes operator-(Avx2Lanes a, Avx2Lanes b) { return {_mm256_sub_ps(a.lo, b.lo), _mm256_sub_ps(a.hi, b.hi)}; }
 inline Avx2Lanes operator*(Avx2Lanes a, Avx2Lanes b) { return {_mm256_mul_ps(a.lo, b.lo), _mm256_mul_ps(a.hi, b.hi)}; }
+inline Avx2Lanes operator/(Avx2Lanes a, Avx2Lanes b) { return {_mm256_div_ps(a.lo, b.lo), _mm256_div_ps(a.hi, b.hi)}; }
 inline Avx2Lanes fma(Avx2Lanes a, Avx2Lanes b, Avx2Lanes c) {
   return {_mm256_fmadd_ps(a.lo, b.lo, c.lo), _mm256_fmadd_ps(a.hi, b.hi, c.hi)};
 }
@@ -55,6 +61,19 @@ inline Avx2Lanes max(Avx2Lanes a, Avx2Lanes b) { return {_mm256_max_ps(a.lo, b.l
 inline Avx2Lanes zero_where_less(Avx2Lanes x, Avx2Lanes t, Avx2Lanes bound) {
   return {_mm256_and_ps(x.lo, _mm256_cmp_ps(t.lo, bound.lo, _CMP_NLT_UQ)),
           _mm256_and_ps(x.hi, _mm256_cmp_ps(t.hi, bound.hi, _CMP_NLT_UQ))};
+}
+
+inline Avx2Lanes select_less(Avx2Lanes t, Avx2Lanes bound, Avx2Lanes a, Avx2Lanes b) {
+  return {_mm256_blendv_ps(b.lo, a.lo, _mm256_cmp_ps(t.lo, bound.lo, _CMP_LT_OQ)),
+          _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(t.hi, bound.hi, _CMP_LT_OQ))};
+}
+
+inline Avx2Lanes keep_bits(Avx2Lanes x, std::uint32_t bits, Avx2Lanes fill) {
+  const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+  const __m256i lo = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), lane);
+  const __m256i hi = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits >> 8)), lane);
+  return {_mm256_blendv_ps(fill.lo, x.lo, _mm256_castsi256_ps(_mm256_cmpeq_epi32(lo, lane))),
+          _mm256_blendv_ps(fill.hi, x.hi, _mm256_castsi256_ps(_mm256_cmpeq_epi32(hi, lane)))};
 }
 
 inline Avx2Lanes keep_range(Avx2Lanes x, std::ptrdiff_t begin, std::ptrdiff_t end, Avx2Lanes fill) {

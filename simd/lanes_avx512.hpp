@@ -28,6 +28,11 @@ struct Avx512Lanes {
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_first(float* p, std::ptrdiff_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
 
+  static std::uint32_t nonzero(const std::uint8_t* p) {
+    const __m128i zero = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_setzero_si128());
+    return static_cast<std::uint32_t>(_mm_movemask_epi8(zero)) ^ 0xffffu;
+  }
+
   __m512 v;
 };
 
@@ -37,6 +42,7 @@ inline Avx512Lanes in_register(Avx512Lanes x) { __asm__("" : "+v"(x.v)); return 
 inline Avx512Lanes operator+(Avx512Lanes a, Avx512Lanes b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline Avx512Lanes operator-(Avx512Lanes a, Avx512Lanes b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline Avx512Lanes operator*(Avx512Lanes a, Avx512Lanes b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline Avx512Lanes operator/(Avx512Lanes a, Avx512Lanes b) { return {_mm512_div_ps(a.v, b.v)}; }
 inline Avx512Lanes fma(Avx512Lanes a, Avx512Lanes b, Avx512Lanes c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
 inline Avx512Lanes fms(Avx512Lanes a, Avx512Lanes b, Avx512Lanes c) { return {_mm512_fmsub_ps(a.v, b.v, c.v)}; }
 inline Avx512Lanes max(Avx512Lanes a, Avx512Lanes b) { return {_mm512_max_ps(a.v, b.v)}; }
@@ -44,6 +50,14 @@ inline Avx512Lanes max(Avx512Lanes a, Avx512Lanes b) { return {_mm512_max_ps(a.v
 
 inline Avx512Lanes zero_where_less(Avx512Lanes x, Avx512Lanes t, Avx512Lanes bound) {
   return {_mm512_maskz_mov_ps(_mm512_cmp_ps_mask(t.v, bound.v, _CMP_NLT_UQ), x.v)};
+}
+
+inline Avx512Lanes select_less(Avx512Lanes t, Avx512Lanes bound, Avx512Lanes a, Avx512Lanes b) {
+  return {_mm512_mask_mov_ps(b.v, _mm512_cmp_ps_mask(t.v, bound.v, _CMP_LT_OQ), a.v)};
+}
+
+inline Avx512Lanes keep_bits(Avx512Lanes x, std::uint32_t bits, Avx512Lanes fill) {
+  return {_mm512_mask_mov_ps(fill.v, static_cast<__mmask16>(bits), x.v)};
 }
 
 inline Avx512Lanes keep_range(Avx512Lanes x, std::ptrdiff_t begin, std::ptrdiff_t end, Avx512Lanes fill) {

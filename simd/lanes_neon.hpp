@@ -45,6 +45,12 @@ struct NeonLanes {
     for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = t[i];
   }
 
+  static std::uint32_t nonzero(const std::uint8_t* p) {
+    static constexpr std::uint8_t lane[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
+    const uint8x16_t byte = vld1q_u8(p), set = vandq_u8(vtstq_u8(byte, byte), vld1q_u8(lane));
+    return static_cast<std::uint32_t>(vaddv_u8(vget_low_u8(set)) | vaddv_u8(vget_high_u8(set)) << 8);
+  }
+
   float32x4_t v[4];
 };
 
@@ -60,6 +66,10 @@ inline NeonLanes operator-(NeonLanes a, NeonLanes b) {
 }
 inline NeonLanes operator*(NeonLanes a, NeonLanes b) {
   for (int i = 0; i < 4; ++i) a.v[i] = vmulq_f32(a.v[i], b.v[i]);
+  return a;
+}
+inline NeonLanes operator/(NeonLanes a, NeonLanes b) {
+  for (int i = 0; i < 4; ++i) a.v[i] = vdivq_f32(a.v[i], b.v[i]);
   return a;
 }
 inline NeonLanes fma(NeonLanes a, NeonLanes b, NeonLanes c) {
@@ -81,6 +91,18 @@ inline NeonLanes zero_where_less(NeonLanes x, NeonLanes t, NeonLanes bound) {
     const uint32x4_t less = vcltq_f32(t.v[i], bound.v[i]);
     x.v[i] = vreinterpretq_f32_u32(vbicq_u32(vreinterpretq_u32_f32(x.v[i]), less));
   }
+  return x;
+}
+
+inline NeonLanes select_less(NeonLanes t, NeonLanes bound, NeonLanes a, NeonLanes b) {
+  for (int i = 0; i < 4; ++i) b.v[i] = vbslq_f32(vcltq_f32(t.v[i], bound.v[i]), a.v[i], b.v[i]);
+  return b;
+}
+
+inline NeonLanes keep_bits(NeonLanes x, std::uint32_t bits, NeonLanes fill) {
+  static constexpr std::uint32_t lane[4] = {1, 2, 4, 8};
+  for (int i = 0; i < 4; ++i)
+    x.v[i] = vbslq_f32(vtstq_u32(vdupq_n_u32(bits >> (4 * i)), vld1q_u32(lane)), x.v[i], fill.v[i]);
   return x;
 }
 

@@ -39,6 +39,13 @@ struct ScalarLanes {
     for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = v[i];
   }
 
+  // Bit i set where p[i] is not 0.
+  static std::uint32_t nonzero(const std::uint8_t* p) {
+    std::uint32_t bits = 0;
+    for (int i = 0; i < 16; ++i) bits |= static_cast<std::uint32_t>(p[i] != 0) << i;
+    return bits;
+  }
+
   float v[16];
 };
 
@@ -67,6 +74,10 @@ inline ScalarLanes fms(ScalarLanes a, ScalarLanes b, ScalarLanes c) {
   for (int i = 0; i < 16; ++i) c.v[i] = __builtin_fmaf(a.v[i], b.v[i], -c.v[i]);
   return c;
 }
+inline ScalarLanes operator/(ScalarLanes a, ScalarLanes b) {
+  for (int i = 0; i < 16; ++i) a.v[i] = a.v[i] / b.v[i];
+  return a;
+}
 // b where a is NaN: with the running maximum as b, it never becomes NaN. (A NaN score is not lost: its
 // exponential is NaN, and so is the sum.)
 inline ScalarLanes max(ScalarLanes a, ScalarLanes b) {
@@ -77,6 +88,16 @@ inline ScalarLanes max(ScalarLanes a, ScalarLanes b) {
 // 0 where t < bound, x elsewhere; where t is NaN x stays.
 inline ScalarLanes zero_where_less(ScalarLanes x, ScalarLanes t, ScalarLanes bound) {
   for (int i = 0; i < 16; ++i) x.v[i] = t.v[i] < bound.v[i] ? 0.0f : x.v[i];
+  return x;
+}
+// a where t < bound, b elsewhere and where t is NaN.
+inline ScalarLanes select_less(ScalarLanes t, ScalarLanes bound, ScalarLanes a, ScalarLanes b) {
+  for (int i = 0; i < 16; ++i) b.v[i] = t.v[i] < bound.v[i] ? a.v[i] : b.v[i];
+  return b;
+}
+// x in lanes whose bit is set, fill elsewhere; lane 0 is bit 0.
+inline ScalarLanes keep_bits(ScalarLanes x, std::uint32_t bits, ScalarLanes fill) {
+  for (int i = 0; i < 16; ++i) x.v[i] = bits >> i & 1 ? x.v[i] : fill.v[i];
   return x;
 }
 // x in lanes [begin, end), fill elsewhere; 0 <= begin, end <= 16.

@@ -44,15 +44,20 @@ void pack_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, s
 }
 
 template <class Lanes>
-void pack_values(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
+bool pack_values(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
                  float* packed) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
+  Lanes zeros = Lanes::zero();  // 0 * x is 0 for every finite x, and NaN for the others
   for (std::ptrdiff_t e = 0; e < value_dim; e += width) {
     const std::ptrdiff_t columns = least(width, value_dim - e);
     for (std::ptrdiff_t j = 0; j < count; ++j)
-      for (std::ptrdiff_t x = 0; x < columns; x += 16, packed += 16)
-        Lanes::load_first(values + j * stride + e + x, least(16, columns - x)).store(packed);
+      for (std::ptrdiff_t x = 0; x < columns; x += 16, packed += 16) {
+        const Lanes value = Lanes::load_first(values + j * stride + e + x, least(16, columns - x));
+        zeros = fma(value, Lanes::zero(), zeros);
+        value.store(packed);
+      }
   }
+  return reduce_add(zeros) == 0.0f;
 }
 
 }  // namespace

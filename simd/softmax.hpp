@@ -11,11 +11,10 @@
 
 #include "exp.hpp"
 #include "kernels.hpp"
+#include "scores.hpp"
 
 namespace attn::simd {
 namespace {
-
-inline constexpr float infinity = __builtin_inff();
 
 // The maximum that is subtracted: (-inf) - (-inf) would be NaN.
 inline float finite_max(float m) { return m == -infinity ? 0.0f : m; }

@@ -9,6 +9,7 @@
 #include "pack.hpp"
 #include "product.hpp"
 #include "softmax.hpp"
+#include "values.hpp"
 
 namespace attn::simd {
 namespace {
@@ -18,17 +19,6 @@ inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrd
   for (std::ptrdiff_t i = 0; i < rows; ++i)
     for (std::ptrdiff_t line = 0; line < bytes; line += 64)
       __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
-}
-
-// The keys that any row of the block sees.
-struct KeySpan {
-  std::ptrdiff_t begin, end;
-};
-inline KeySpan seen_keys(const Block& b) {
-  KeySpan seen{key_block, 0};
-  for (std::ptrdiff_t r = 0; r < b.rows; ++r)
-    if (b.begin[r] < b.end[r]) seen = {least(seen.begin, b.begin[r]), most(seen.end, b.end[r])};
-  return seen;
 }
 
 // scores[r][j] = q[r] . k[j] for the allowed keys, from packed panels (and for some other keys: nobody reads those).
@@ -98,18 +88,26 @@ void score_keys_in_place(const Block& b) {
       score_rows_in_place<Lanes>(b, r, j, seen.begin, seen.end);
 }
 
-// Scores of keys outside [begin, end) become -inf as far as the vectors of the range reach, so that the passes of
-// block_softmax run over whole vectors.
+// The scores of row r as the softmax sees them, -inf where a key is excluded, as far as the vectors of its range reach,
+// so that the passes over a row run over whole vectors.
 template <class Lanes>
-void mask_edges(float* s, std::ptrdiff_t begin, std::ptrdiff_t end) {
-  const std::ptrdiff_t first = begin / 16 * 16, last = (end - 1) / 16 * 16;
+void prepare_row(const Block& b, std::ptrdiff_t r) {
+  const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16, last = (end - 1) / 16 * 16;
+  float* s = b.scores + r * score_stride;
+  if (b.steps) {
+    RowSteps row = b.row_steps[r];
+    row.distance -= static_cast<float>(first);
+    if (row.bias) row.bias += first;
+    step_scores<Lanes>(*b.steps, row, s + first, end - first);
+  }
+  if (b.allowed && b.allowed[r]) return exclude_keys<Lanes>(s, b.allowed[r], first, end);
   const Lanes none = Lanes::set1(-infinity);
   if (end < last + 16) keep_range(Lanes::load(s + last), 0, end - last, none).store(s + last);
   if (begin > first) keep_range(Lanes::load(s + first), begin - first, 16, none).store(s + first);
 }
 
 // weights[r][j] = 2^((s[r][j] - m[r]) * c) in place, for j in [begin, end) of each row; the row's m, and l = sum of its
-// weights. Whole vectors are written: lanes outside the range become 0. Rows without keys: m = -inf, l = 0.
+// weights. Whole vectors are written: excluded lanes become 0. Rows without keys: m = -inf, l = 0.
 template <class Lanes>
 void block_softmax(const Block& b, float* row_max, float* row_sum) {
   const ExpConstants<Lanes> constants(b.exponent);
@@ -120,9 +118,8 @@ void block_softmax(const Block& b, float* row_max, float* row_sum) {
       const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16;
       row_max[r] = -infinity;
       if (begin >= end) continue;
-      float* s = b.scores + r * score_stride;
-      mask_edges<Lanes>(s, begin, end);
-      row_max[r] = max_of_row<Lanes, false>(s + first, (end - first + 15) / 16 * 16);
+      prepare_row<Lanes>(b, r);
+      row_max[r] = max_of_row<Lanes, false>(b.scores + r * score_stride + first, (end - first + 15) / 16 * 16);
     }
     for (std::ptrdiff_t r = group; r < rows_end; ++r) {
       float* s = b.scores + r * score_stride;
@@ -131,60 +128,6 @@ void block_softmax(const Block& b, float* row_max, float* row_sum) {
           b.begin[r] < b.end[r] ? exp_of_row<Lanes, false>(s + first, s + first, length, row_max[r], constants) : 0.0f;
     }
   }
-}
-
-// output[r][e] = sum over the allowed keys j, in order, of weights[r][j] * v[j][e].
-// Rows of a tile that see different keys are multiplied together only where they all see the key; at the edges each row
-// goes alone. So no product with an excluded key is formed, whatever stands in its values.
-template <class Lanes>
-void value_tiles(const Block& b, float* output) {
-  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  // Packed, a strip streams from L2 once for each tile of rows: cutting it to fit L1 was 3 % slower. In place, some
-  // whole rows of values at a time, as they stand in memory, and the next ones are prefetched meanwhile.
-  const std::ptrdiff_t chunk = b.packed ? key_block : 16;
-  const KeySpan seen = seen_keys(b);
-  if (!b.packed || seen.begin >= seen.end)
-    for (std::ptrdiff_t i = 0; i < b.rows * b.output_stride; i += 16) Lanes::zero().store(output + i);
-
-  for (std::ptrdiff_t key = seen.begin / chunk * chunk; key < seen.end; key += chunk)
-    for (std::ptrdiff_t e = 0; e < b.value_dim; e += width) {
-      const std::ptrdiff_t columns = least(width, b.value_dim - e), vectors = (columns + 15) / 16;
-      const float* values = b.packed ? b.values + e * b.value_keys : b.values + e;
-      const std::ptrdiff_t stride = b.packed ? 16 * vectors : b.value_stride;
-
-      const auto multiply_rows = [&](std::ptrdiff_t r, std::ptrdiff_t rows, std::ptrdiff_t begin, std::ptrdiff_t end,
-                                     bool accumulate) {
-        const Product p{b.scores + r * score_stride + begin,
-                        score_stride,
-                        values + begin * stride,
-                        stride,
-                        end - begin,
-                        output + r * b.output_stride + e,
-                        b.output_stride,
-                        accumulate,
-                        columns - 16 * (vectors - 1)};
-        b.packed       ? multiply<Lanes, Source::packed>(rows, vectors, p)
-        : p.tail == 16 ? multiply<Lanes, Source::in_place>(rows, vectors, p)
-                       : multiply<Lanes, Source::in_place_tail>(rows, vectors, p);
-      };
-      for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::tile_rows) {
-        const std::ptrdiff_t rows = least(Lanes::tile_rows, b.rows - r), stop = key + chunk;
-        std::ptrdiff_t begin = key, end = stop, first = stop;  // [begin, end): the keys of the chunk that all rows see
-        for (std::ptrdiff_t i = r; i < r + rows; ++i) {
-          begin = most(begin, b.begin[i]), end = least(end, b.end[i]);
-          first = least(first, b.begin[i]);
-        }
-        if (begin >= end) begin = end = stop;  // none: each row alone
-        const bool edges = most(first, key) < begin || begin == end;
-        for (std::ptrdiff_t i = r; edges && i < r + rows; ++i) {
-          const std::ptrdiff_t from = most(key, b.begin[i]);
-          multiply_rows(i, 1, from, most(from, least(begin, b.end[i])), !b.packed);
-        }
-        if (begin < end) multiply_rows(r, rows, begin, end, edges || !b.packed);
-        for (std::ptrdiff_t i = r; i < r + rows; ++i)
-          if (end < least(stop, b.end[i])) multiply_rows(i, 1, end, least(stop, b.end[i]), true);
-      }
-    }
 }
 
 // M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes
@@ -211,13 +154,44 @@ void merge_block(const Block& b) {
 }
 
 template <class Lanes>
-void attend_block(const Block& b) {
+void score_block(const Block& b) {
   b.packed ? score_tiles<Lanes>(b) : score_keys_in_place<Lanes>(b);
+}
+
+template <class Lanes>
+void attend_block(const Block& b) {
+  score_block<Lanes>(b);
   float* block_max = b.first ? b.row_max : b.block_max;
   float* block_sum = b.first ? b.row_sum : b.block_sum;
   block_softmax<Lanes>(b, block_max, block_sum);
   value_tiles<Lanes>(b, b.first ? b.output : b.block_output);
   if (!b.first) merge_block<Lanes>(b);
+}
+
+// weights[r][j] = 2^((s[r][j] - m[r]) * c) / l[r] with the m and l of all blocks, in place of the scores. In a row that
+// is NaN every allowed key weighs NaN, and an excluded one still 0.
+template <class Lanes>
+void weigh_block(const Block& b) {
+  const ExpConstants<Lanes> constants(b.exponent);
+  score_block<Lanes>(b);
+  for (std::ptrdiff_t r = 0; r < b.rows; ++r) {
+    const std::ptrdiff_t begin = b.begin[r], end = b.end[r];
+    if (begin >= end) continue;
+    prepare_row<Lanes>(b, r);
+    const float inverse = b.row_sum[r] == 0.0f ? 0.0f : 1.0f / b.row_sum[r];
+    const Lanes m = Lanes::set1(finite_max(b.row_max[r])), scale = Lanes::set1(inverse);
+    float* s = b.scores + r * score_stride;
+    for (std::ptrdiff_t j = begin / 16 * 16; j < end; j += 16) {
+      if (inverse == inverse) {
+        (exp_scaled(Lanes::load(s + j) - m, constants) * scale).store(s + j);
+      } else {
+        const Lanes nan = canonical_nan(scale), zero = Lanes::zero();
+        (b.allowed && b.allowed[r] ? keep_bits(nan, bits_at(b.allowed[r], j), zero)
+                                   : keep_range(nan, most(begin - j, 0), least(end - j, 16), zero))
+            .store(s + j);
+      }
+    }
+  }
 }
 
 // One division a row, one product an element. Adding +0 turns -0 to +0: a chain that began at a skipped key and one
@@ -239,6 +213,9 @@ constexpr Kernels make_kernels(const char* name) {
           pack_keys<Lanes>,
           pack_values<Lanes>,
           attend_block<Lanes>,
+          weigh_block<Lanes>,
+          mask_to_bits<Lanes>,
+          step_scores<Lanes>,
           merge_block<Lanes>,
           finish_row<Lanes>};
 }

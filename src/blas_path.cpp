@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "arena.hpp"
 #include "blas.hpp"
@@ -17,9 +18,12 @@ namespace {
 // Query rows of one pair of products. Under causal, keys that no row of the block sees are not multiplied.
 constexpr std::int64_t row_block = 256;
 
-// One block of query rows of one head. Pointers stand at the block's first row and at key 0.
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+// One block of query rows of one head. Pointers stand at the block's first row and at key 0 of the sequence.
 struct Rows {
-  std::int64_t count, head_dim, value_dim, key_length;
+  Sequence sequence;
+  std::int64_t head, first, count;  // query rows first .. first + count
   const float *query, *key, *value;
   float *output, *weights;  // weights: scores, then weights
   std::int64_t query_stride, key_stride, value_stride, output_stride, weights_stride;
@@ -33,32 +37,87 @@ bool finite(const float* x, std::int64_t stride, std::int64_t begin, std::int64_
   return true;
 }
 
+// Does the mask allow key j to row r? (The range is another matter.)
+bool unmasked(const AttentionArgs& a, const Rows& rows, std::int64_t r, std::int64_t j) {
+  return !a.mask.data || *element_of(a.mask, rows.sequence.item, rows.head, rows.first + r, j) != 0;
+}
+
 // output[r] = sum over the allowed j of weights[r][j] value[j]. `all` holds every row's keys, `common` those that all
 // rows see.
-void multiply_values(const Rows& rows, KeyRange all, KeyRange common) {
+void multiply_values(const AttentionArgs& a, const Rows& rows, KeyRange all, KeyRange common) {
   const auto product = [&](KeyRange keys) {
-    blas::sgemm(blas::Op::none, blas::Op::none, rows.count, rows.value_dim, keys.end - keys.begin, 1.0f,
+    blas::sgemm(blas::Op::none, blas::Op::none, rows.count, a.value_dim, keys.end - keys.begin, 1.0f,
                 rows.weights + keys.begin, rows.weights_stride, rows.value + keys.begin * rows.value_stride,
                 rows.value_stride, 0.0f, rows.output, rows.output_stride);
   };
   // A weight of 0 times NaN or Inf is NaN, so a key that some row must not see may be multiplied only if it is finite.
-  if (common.begin >= common.end) common = {all.end, all.end};
-  if (finite(rows.value, rows.value_stride, all.begin, common.begin, rows.value_dim) &&
-      finite(rows.value, rows.value_stride, common.end, all.end, rows.value_dim))
+  if (common.begin >= common.end || a.mask.data) common = {all.end, all.end};
+  if (finite(rows.value, rows.value_stride, all.begin, common.begin, a.value_dim) &&
+      finite(rows.value, rows.value_stride, common.end, all.end, a.value_dim))
     return product(all);
 
   product(common);
   for (std::int64_t r = 0; r < rows.count; ++r)
     for (std::int64_t j = rows.range[r].begin; j < rows.range[r].end; ++j) {
-      if (j >= common.begin && j < common.end) continue;
-      for (std::int64_t e = 0; e < rows.value_dim; ++e)
+      if ((j >= common.begin && j < common.end) || !unmasked(a, rows, r, j)) continue;
+      for (std::int64_t e = 0; e < a.value_dim; ++e)
         rows.output[r * rows.output_stride + e] +=
             rows.weights[r * rows.weights_stride + j] * rows.value[j * rows.value_stride + e];
     }
 }
 
-void attend(const Rows& rows, const simd::Kernels& kernels, double scale, float* logsumexp) {
-  KeyRange all{rows.key_length, 0}, common{0, rows.key_length};
+// The scores of row r as the softmax wants them, in place of products, and a copy at the stage that is asked for.
+void step_row(const AttentionArgs& a, const Rows& rows, std::int64_t r, const simd::Kernels& kernels) {
+  const Sequence& s = rows.sequence;
+  float* const scores = rows.weights + r * rows.weights_stride;
+  float* const copy = a.scores.data ? row_of(a.scores, s.batch, rows.head, rows.first + r) : nullptr;
+  const KeyRange range = rows.range[r];
+  // Scores are asked for of all keys; else only those in the range are wanted.
+  const KeyRange wanted = copy ? KeyRange{0, s.key_length} : range;
+  const auto steps = [&](simd::ScoreSteps all, simd::RowSteps row) {
+    kernels.step_scores(all, row, scores + wanted.begin, wanted.end - wanted.begin);
+  };
+  const auto keep = [&](KeyRange keys) {
+    std::fill(copy, copy + a.key_length, -infinity);
+    std::copy(scores + keys.begin, scores + keys.end, copy + keys.begin);
+  };
+
+  const float scale = static_cast<float>(effective_scale(a));
+  simd::RowSteps row{a.alibi_slopes != nullptr, 0, 0, nullptr};
+  if (row.alibi) {
+    row.slope = a.alibi_slopes[rows.head];
+    row.distance = static_cast<float>(saturating_add(position_of(s, rows.first + r), -wanted.begin));
+  }
+  if (copy && a.scores_stage != ScoresStage::biased) {
+    steps({scale, a.scores_stage == ScoresStage::capped ? a.softcap : 0}, {});
+    keep(wanted);
+    steps({1, a.scores_stage == ScoresStage::capped ? 0 : a.softcap}, row);
+  } else {
+    steps({scale, a.softcap}, row);
+  }
+  for (std::int64_t j = range.begin; j < range.end; ++j) {
+    if (a.bias.data) scores[j] += *element_of(a.bias, s.item, rows.head, rows.first + r, j);
+    if (!unmasked(a, rows, r, j)) scores[j] = -infinity;
+  }
+  if (copy && a.scores_stage == ScoresStage::biased) keep(range);
+}
+
+// What a sink changes in a row that was normalized without it.
+void add_sink(float sink, float* weights, KeyRange range, float& row_max, float& row_sum) {
+  const double m = std::fmax(row_max, sink);
+  if (sink == -infinity || std::isnan(row_sum)) return;
+  const double keys = row_sum == 0 ? 0.0 : static_cast<double>(row_sum) * std::exp(static_cast<double>(row_max) - m);
+  const double sum = keys + std::exp(static_cast<double>(sink) - m);
+  for (std::int64_t j = range.begin; j < range.end; ++j)
+    weights[j] = static_cast<float>(static_cast<double>(weights[j]) * (keys / sum));
+  row_max = static_cast<float>(m);
+  row_sum = static_cast<float>(sum);
+}
+
+void attend(const AttentionArgs& a, const Rows& rows, const simd::Kernels& kernels, float* key_sums) {
+  const bool stepped = has_steps(a) || a.mask.data || a.scores.data;
+  const double scale = stepped ? 1.0 : effective_scale(a);
+  KeyRange all{a.key_length, 0}, common{0, a.key_length};
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const KeyRange range = rows.range[r];
     if (range.begin < range.end) all = {std::min(all.begin, range.begin), std::max(all.end, range.end)};
@@ -66,14 +125,16 @@ void attend(const Rows& rows, const simd::Kernels& kernels, double scale, float*
   }
   if (all.begin >= all.end) all = {0, 0};
 
-  blas::sgemm(blas::Op::none, blas::Op::transpose, rows.count, all.end - all.begin, rows.head_dim, 1.0f, rows.query,
-              rows.query_stride, rows.key + all.begin * rows.key_stride, rows.key_stride, 0.0f,
-              rows.weights + all.begin, rows.weights_stride);
+  const KeyRange scored = a.scores.data ? KeyRange{0, rows.sequence.key_length} : all;
+  blas::sgemm(blas::Op::none, blas::Op::transpose, rows.count, scored.end - scored.begin, a.head_dim, 1.0f, rows.query,
+              rows.query_stride, rows.key + scored.begin * rows.key_stride, rows.key_stride, 0.0f,
+              rows.weights + scored.begin, rows.weights_stride);
 
   float row_max[row_block], row_sum[row_block];
   const simd::Exponent exponent = make_exponent(scale);
-  const bool same = all.begin == common.begin && all.end == common.end;
+  const bool same = !stepped && all.begin == common.begin && all.end == common.end;
   for (std::int64_t r = 0; r < rows.count; r += same ? rows.count : 1) {
+    if (stepped) step_row(a, rows, r, kernels);
     const KeyRange range = same ? all : rows.range[r];
     float* scores = rows.weights + r * rows.weights_stride + range.begin;
     kernels.softmax_rows({scores, scores, same ? rows.count : 1, range.end - range.begin, rows.weights_stride,
@@ -81,11 +142,21 @@ void attend(const Rows& rows, const simd::Kernels& kernels, double scale, float*
   }
   for (std::int64_t r = 0; r < rows.count; ++r) {
     float* weights = rows.weights + r * rows.weights_stride;
-    std::fill(weights, weights + rows.range[r].begin, 0.0f);
-    std::fill(weights + rows.range[r].end, weights + rows.key_length, 0.0f);
-    if (logsumexp) logsumexp[r] = log_sum_exp(row_max[r], row_sum[r], scale);
+    const KeyRange range = rows.range[r];
+    std::fill(weights, weights + range.begin, 0.0f);
+    std::fill(weights + range.end, weights + a.key_length, 0.0f);
+    if (a.sinks) add_sink(a.sinks[rows.head], weights, range, row_max[r], row_sum[r]);
+    if (a.mask.data && std::isnan(row_sum[r]))  // an excluded key weighs 0 in a NaN row, too
+      for (std::int64_t j = range.begin; j < range.end; ++j)
+        if (!unmasked(a, rows, r, j)) weights[j] = 0;
+    if (a.logsumexp)
+      a.logsumexp[logsumexp_index(a, rows.sequence, rows.head, rows.first + r)] =
+          log_sum_exp(row_max[r], row_sum[r], scale);
+    for (std::int64_t j = range.begin; a.key_weight_sums && j < range.end; ++j) key_sums[j] += weights[j];
   }
-  multiply_values(rows, all, common);
+  multiply_values(a, rows, all, common);
+  for (std::int64_t r = 0; r < rows.count; ++r)  // a sink can spoil a row without keys
+    if (std::isnan(row_sum[r])) std::fill_n(rows.output + r * rows.output_stride, a.value_dim, row_sum[r]);
 }
 
 // BLAS wants a leading dimension of at least the columns, also where there is one row and the stride means nothing.
@@ -93,50 +164,60 @@ std::int64_t leading(std::int64_t stride, std::int64_t rows, std::int64_t column
   return std::max<std::int64_t>({rows > 1 ? stride : 0, columns, 1});
 }
 
-// The scores of one block of rows.
-std::size_t score_count(const AttentionArgs& args) {
-  return saturating_product(std::min(args.query_length, row_block), args.key_length);
-}
+// What a call needs beside the tensors: the scores of one block of rows, unless they stand in the weights, and a
+// block's part of the key weight sums.
+struct Scratch {
+  float *scores, *key_sums;
+
+  Scratch(const AttentionArgs& a, Arena& arena)
+      : scores(a.weights.data
+                   ? nullptr
+                   : arena.take<float>(saturating_product(std::min(a.query_length, row_block), a.key_length))),
+        key_sums(a.key_weight_sums ? arena.take<float>(a.key_length) : nullptr) {}
+};
 
 }  // namespace
 
 std::size_t workspace_size(const AttentionArgs& args) noexcept {
-  if (args.weights.data) return 0;
+  if (args.weights.data && !args.key_weight_sums) return 0;
   Arena arena(0);
-  arena.take<float>(score_count(args));
+  const Scratch scratch(args, arena);
   return arena.used();
 }
 
 void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspace) noexcept {
-  const double scale = effective_scale(args);
   Arena arena(reinterpret_cast<std::uintptr_t>(workspace));
-  float* const scratch = args.weights.data ? nullptr : arena.take<float>(score_count(args));
+  const Scratch scratch(args, arena);
   const std::int64_t group = args.query_heads > 0 ? args.query_heads / args.kv_heads : 1;
+  const std::int64_t queries = args.cu_query_lengths ? args.cu_query_lengths[args.batch] : args.query_length;
+  const std::int64_t keys = args.cu_key_lengths ? args.cu_key_lengths[args.batch] : args.key_length;
   Rows rows;
-  rows.head_dim = args.head_dim;
-  rows.value_dim = args.value_dim;
-  rows.key_length = args.key_length;
-  rows.query_stride = leading(args.query.row_stride, args.query_length, args.head_dim);
-  rows.key_stride = leading(args.key.row_stride, args.key_length, args.head_dim);
-  rows.value_stride = leading(args.value.row_stride, args.key_length, args.value_dim);
-  rows.output_stride = leading(args.output.row_stride, args.query_length, args.value_dim);
+  rows.query_stride = leading(args.query.row_stride, queries, args.head_dim);
+  rows.key_stride = leading(args.key.row_stride, keys, args.head_dim);
+  rows.value_stride = leading(args.value.row_stride, keys, args.value_dim);
+  rows.output_stride = leading(args.output.row_stride, queries, args.value_dim);
   rows.weights_stride = leading(args.weights.data ? args.weights.row_stride : 0, args.query_length, args.key_length);
 
-  for (std::int64_t b = 0; b < args.batch; ++b)
-    for (std::int64_t h = 0; h < args.query_heads; ++h) {
-      const std::int64_t kv = h / group;
-      rows.key = row_of(args.key, b, kv, 0);
-      rows.value = row_of(args.value, b, kv, 0);
-      for (std::int64_t t = 0; t < args.query_length; t += row_block) {
-        rows.count = std::min(row_block, args.query_length - t);
-        for (std::int64_t r = 0; r < rows.count; ++r) rows.range[r] = allowed_keys(args, b, t + r);
-        rows.query = row_of(args.query, b, h, t);
-        rows.output = row_of(args.output, b, h, t);
-        rows.weights = args.weights.data ? row_of(args.weights, b, h, t) : scratch;
-        attend(rows, kernels, scale,
-               args.logsumexp ? args.logsumexp + (b * args.query_heads + h) * args.query_length + t : nullptr);
+  for (std::int64_t b = 0; b < args.batch; ++b) {
+    const Sequence s = rows.sequence = sequence_at(args, b);
+    for (std::int64_t h = rows.head = 0; h < args.query_heads; rows.head = ++h) {
+      rows.key = row_of(args.key, s.batch, h / group, s.first_key);
+      rows.value = row_of(args.value, s.batch, h / group, s.first_key);
+      float* sums = args.key_weight_sums ? args.key_weight_sums + key_weight_sums_index(args, s, h) : nullptr;
+      if (sums) std::fill(sums, sums + key_weight_sums_count(args, s), 0.0f);
+      for (std::int64_t t = 0; t < s.query_length; t += row_block) {
+        rows.first = t;
+        rows.count = std::min(row_block, s.query_length - t);
+        for (std::int64_t r = 0; r < rows.count; ++r) rows.range[r] = allowed_keys(args, s, t + r);
+        rows.query = row_of(args.query, s.batch, h, s.first_query + t);
+        rows.output = row_of(args.output, s.batch, h, s.first_query + t);
+        rows.weights = args.weights.data ? row_of(args.weights, s.batch, h, t) : scratch.scores;
+        if (sums) std::fill(scratch.key_sums, scratch.key_sums + s.key_length, 0.0f);
+        attend(args, rows, kernels, scratch.key_sums);
+        for (std::int64_t j = 0; sums && j < s.key_length; ++j) sums[j] += scratch.key_sums[j];
       }
     }
+  }
 }
 
 }  // namespace attn::blas_path

@@ -24,7 +24,7 @@ struct View {
   const char* name;
   const char* data;
   std::int64_t size[4];    // batch, heads, rows, columns
-  std::int64_t stride[3];  // elements
+  std::int64_t stride[4];  // elements; of the columns 1 but in masks and biases
   std::int64_t element_bytes = 4;
   std::int64_t low = 0, high = 0;  // elements from data to the first and past the last
 
@@ -46,8 +46,8 @@ Status measure(View& v) noexcept {
   if (!v.data)
     return Status(StatusCode::invalid_argument, "%s.data is null, but it has %lld elements", v.name,
                   static_cast<long long>(count));
-  v.high = v.size[3];
-  for (int i = 0; i < 3; ++i) {
+  v.high = 1;
+  for (int i = 0; i < 4; ++i) {
     if (v.size[i] == 1) continue;
     std::int64_t reach;
     if (__builtin_mul_overflow(v.size[i] - 1, v.stride[i], &reach) || reach > max_elements || reach < -max_elements ||
@@ -79,6 +79,7 @@ Status distinct_elements(const View& v) noexcept {
 bool interleaved(const View& a, const View& b) noexcept {
   const std::int64_t pitch = a.stride[2];
   if (a.element_bytes != b.element_bytes || pitch <= 0 || b.stride[2] != pitch) return false;
+  if (a.stride[3] != 1 || b.stride[3] != 1) return false;
   std::int64_t width[2];
   for (int side = 0; side < 2; ++side) {
     const View& v = side ? b : a;
@@ -103,11 +104,38 @@ Status disjoint(const View& result, const View& other) noexcept {
                 static_cast<const void*>(result.data), static_cast<const void*>(other.data));
 }
 
+// An Output converts to a Tensor.
 View view(const char* name, const Tensor& t, std::int64_t b, std::int64_t h, std::int64_t r, std::int64_t c) noexcept {
-  return {name, static_cast<const char*>(t.data), {b, h, r, c}, {t.batch_stride, t.head_stride, t.row_stride}};
+  return {name, static_cast<const char*>(t.data), {b, h, r, c}, {t.batch_stride, t.head_stride, t.row_stride, 1}};
 }
-View view(const char* name, const Output& t, std::int64_t b, std::int64_t h, std::int64_t r, std::int64_t c) noexcept {
-  return {name, static_cast<const char*>(t.data), {b, h, r, c}, {t.batch_stride, t.head_stride, t.row_stride}};
+// A mask or a bias; none has no elements.
+template <class Quad>
+View view(const char* name, const Quad& x, const AttentionArgs& a) noexcept {
+  return {name,
+          reinterpret_cast<const char*>(x.data),
+          {a.batch, a.query_heads, a.query_length, x.data ? a.key_length : 0},
+          {x.batch_stride, x.head_stride, x.row_stride, x.column_stride},
+          sizeof *x.data};
+}
+// An array, or none.
+template <class T>
+View view(const char* name, const T* data, std::int64_t count) noexcept {
+  return {name, reinterpret_cast<const char*>(data), {1, 1, 1, data ? count : 0}, {0, 0, 0, 1}, sizeof *data};
+}
+
+// cu[0] = 0, and steps of 0 .. most.
+Status cumulative(const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name,
+                  std::int64_t most) noexcept {
+  if (!cu) return {};
+  if (cu[0] != 0)
+    return Status(StatusCode::invalid_argument, "%s[0] must be 0, got %lld", name, static_cast<long long>(cu[0]));
+  for (std::int64_t b = 0; b < batch; ++b)
+    if (cu[b + 1] < cu[b] || cu[b + 1] - cu[b] > most)
+      return Status(StatusCode::invalid_argument,
+                    "%s[%lld] must be at most %s = %lld above the one before, got %lld and %lld", name,
+                    static_cast<long long>(b + 1), most_name, static_cast<long long>(most),
+                    static_cast<long long>(cu[b]), static_cast<long long>(cu[b + 1]));
+  return {};
 }
 
 Status options(const AttentionArgs& a) noexcept {
@@ -134,15 +162,24 @@ Status options(const AttentionArgs& a) noexcept {
     return Status(StatusCode::invalid_argument, "query_offsets is null, but alignment is given (2)");
   if (a.alignment != Alignment::given && a.query_offsets)
     return bad("alignment", static_cast<std::int64_t>(a.alignment), "must be given (2) when query_offsets are set");
+  if (!a.cu_query_lengths != !a.cu_key_lengths)
+    return Status(StatusCode::invalid_argument, "%s is null, but %s is not",
+                  a.cu_query_lengths ? "cu_key_lengths" : "cu_query_lengths",
+                  a.cu_query_lengths ? "cu_query_lengths" : "cu_key_lengths");
+  if (Status s = cumulative("cu_query_lengths", a.cu_query_lengths, a.batch, "query_length", a.query_length); !s.ok())
+    return s;
+  if (Status s = cumulative("cu_key_lengths", a.cu_key_lengths, a.batch, "key_length", a.key_length); !s.ok()) return s;
   if (a.parallel && (!a.parallel->run || a.parallel->threads < 1))
     return a.parallel->run ? bad("parallel->threads", a.parallel->threads, "must be at least 1")
                            : Status(StatusCode::invalid_argument, "parallel->run is null");
   if (a.key_lengths)
-    for (std::int64_t b = 0; b < a.batch; ++b)
-      if (a.key_lengths[b] < 0 || a.key_lengths[b] > a.key_length)
-        return Status(StatusCode::invalid_argument, "key_lengths[%lld] must be in [0, key_length = %lld], got %lld",
-                      static_cast<long long>(b), static_cast<long long>(a.key_length),
-                      static_cast<long long>(a.key_lengths[b]));
+    for (std::int64_t b = 0; b < a.batch; ++b) {
+      const std::int64_t most = a.cu_key_lengths ? a.cu_key_lengths[b + 1] - a.cu_key_lengths[b] : a.key_length;
+      if (a.key_lengths[b] < 0 || a.key_lengths[b] > most)
+        return Status(StatusCode::invalid_argument, "key_lengths[%lld] must be in [0, %s = %lld], got %lld",
+                      static_cast<long long>(b), a.cu_key_lengths ? "the sequence's keys" : "key_length",
+                      static_cast<long long>(most), static_cast<long long>(a.key_lengths[b]));
+    }
   return {};
 }
 
@@ -159,16 +196,10 @@ Status served(const AttentionArgs& a, Path path) noexcept {
                          : t == &a.weights ? "weights.dtype"
                                            : "scores.dtype",
                          "in this version unless f32");
-  if (a.key_weight_sums) return unsupported("key_weight_sums", "in this version");
-  if (a.cu_query_lengths || a.cu_key_lengths) return unsupported("cu_query_lengths", "in this version");
-  if (a.mask.data) return unsupported("mask", "in this version");
-  if (a.bias.data) return unsupported("bias", "in this version");
-  if (a.softcap != 0) return unsupported("softcap", "in this version");
-  if (a.alibi_slopes) return unsupported("alibi_slopes", "in this version");
-  if (a.sinks) return unsupported("sinks", "in this version");
-  if (a.scores.data) return unsupported("scores", "in this version");
-  if (path == Path::streaming && a.weights.data)
-    return unsupported("weights", "by Path::streaming: use Path::blas or Path::automatic");
+  if (path == Path::streaming && a.scores.data)
+    return unsupported("scores", "by Path::streaming: use Path::blas or Path::automatic");
+  if (a.cu_query_lengths && a.weights.data) return unsupported("weights", "with cu_query_lengths");
+  if (a.cu_query_lengths && a.scores.data) return unsupported("scores", "with cu_query_lengths");
   return {};
 }
 
@@ -221,16 +252,32 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   if (Status s = served(a, path); !s.ok()) return s;
 
   // Without a query row nothing is read; without a value column no value is.
-  View inputs[] = {view("query", a.query, a.batch, a.query_heads, a.query_length, a.head_dim),
-                   view("key", a.key, a.batch, a.kv_heads, a.query_length ? a.key_length : 0, a.head_dim),
-                   view("value", a.value, a.batch, a.kv_heads, a.query_length ? a.key_length : 0, a.value_dim)};
-  std::int64_t lse_rows;  // too many to count: measure() refuses the output
-  if (__builtin_mul_overflow(a.query_heads, a.query_length, &lse_rows)) lse_rows = max_elements;
-  const Output lse{a.logsumexp, lse_rows, a.query_length, 1, DType::f32};
+  const bool packed = a.cu_query_lengths != nullptr;
+  const std::int64_t batch = packed ? 1 : a.batch;
+  const std::int64_t queries = packed ? a.cu_query_lengths[a.batch] : a.query_length;
+  const std::int64_t all_keys = packed ? a.cu_key_lengths[a.batch] : a.key_length, keys = queries ? all_keys : 0;
+  View inputs[] = {view("query", a.query, batch, a.query_heads, queries, a.head_dim),
+                   view("key", a.key, batch, a.kv_heads, keys, a.head_dim),
+                   view("value", a.value, batch, a.kv_heads, keys, a.value_dim),
+                   view("mask", a.mask, a),
+                   view("bias", a.bias, a),
+                   view("alibi_slopes", a.alibi_slopes, a.query_heads),
+                   view("sinks", a.sinks, a.query_heads),
+                   view("query_offsets", a.query_offsets, a.batch),
+                   view("key_lengths", a.key_lengths, a.batch),
+                   view("cu_query_lengths", a.cu_query_lengths, a.batch + 1),
+                   view("cu_key_lengths", a.cu_key_lengths, a.batch + 1)};
+  std::int64_t lse_rows, sum_rows;  // too many to count: measure() refuses the output
+  if (__builtin_mul_overflow(a.query_heads, queries, &lse_rows)) lse_rows = max_elements;
+  if (__builtin_mul_overflow(a.query_heads, all_keys, &sum_rows)) sum_rows = max_elements;
+  const Output lse{a.logsumexp, lse_rows, queries, 1, DType::f32};
+  const Output sums{a.key_weight_sums, sum_rows, all_keys, 0, DType::f32};
   View results[] = {
-      view("output", a.output, a.batch, a.query_heads, a.query_length, a.value_dim),
+      view("output", a.output, batch, a.query_heads, queries, a.value_dim),
       view("weights", a.weights, a.batch, a.query_heads, a.query_length, a.weights.data ? a.key_length : 0),
-      view("logsumexp", lse, a.batch, a.query_heads, a.query_length, a.logsumexp ? 1 : 0)};
+      view("scores", a.scores, a.batch, a.query_heads, a.query_length, a.scores.data ? a.key_length : 0),
+      view("logsumexp", lse, batch, a.query_heads, queries, a.logsumexp ? 1 : 0),
+      view("key_weight_sums", sums, batch, a.query_heads, 1, a.key_weight_sums ? all_keys : 0)};
   for (View& v : inputs)
     if (Status s = measure(v); !s.ok()) return s;
   for (View& v : results) {
@@ -242,10 +289,9 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
       if (Status s = disjoint(v, *earlier); !s.ok()) return s;
   }
   if (path != Path::blas) return {};
-  for (const View& v : inputs)
-    if (Status s = fits_blas(v); !s.ok()) return s;
-  if (Status s = fits_blas(results[0]); !s.ok()) return s;
-  return fits_blas(results[1]);
+  for (const View* v : {&inputs[0], &inputs[1], &inputs[2], &results[0], &results[1]})
+    if (Status s = fits_blas(*v); !s.ok()) return s;
+  return {};
 }
 
 Status softmax(const float* x, const float* y, std::int64_t rows, std::int64_t columns, std::int64_t x_row_stride,

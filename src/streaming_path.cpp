@@ -1,7 +1,6 @@
 #include "streaming_path.hpp"
 
 #include <algorithm>
-#include <atomic>
 #include <cstdint>
 #include <limits>
 
@@ -9,117 +8,64 @@
 #include "log_sum_exp.hpp"
 #include "rows.hpp"
 #include "streaming_plan.hpp"
+#include "streaming_tile.hpp"
+#include "streaming_weights.hpp"
+#include "tasks.hpp"
 
 namespace attn::streaming_path {
 namespace {
 
 using simd::key_block;
 
-// The query and the query head of a row of a pair.
-struct Place {
-  std::int64_t query, head;
-};
-Place place_of(const Plan& plan, const Pair& pair, std::int64_t row) noexcept {
-  return {row / plan.group, pair.kv_head * plan.group + row % plan.group};
+// The state of a tile before its first block: no key seen.
+void clear_state(const Plan& plan, std::int64_t rows, const TileState& state) noexcept {
+  std::fill(state.row_max, state.row_max + rows, -std::numeric_limits<float>::infinity());
+  std::fill(state.row_sum, state.row_sum + rows, 0.0f);
+  std::fill(state.output, state.output + rows * plan.output_stride, 0.0f);
 }
 
-// The key blocks that some rows see.
-struct Blocks {
-  std::int64_t first = std::numeric_limits<std::int64_t>::max(), last = 0;
+simd::Block merge_of(const Plan& plan, std::int64_t rows, const TileState& into, const TileState& from) noexcept {
+  simd::Block merge{};
+  merge.rows = rows;
+  merge.exponent = plan.exponent;
+  merge.output_stride = plan.output_stride;
+  merge.row_max = into.row_max;
+  merge.row_sum = into.row_sum;
+  merge.output = into.output;
+  merge.block_max = from.row_max;
+  merge.block_sum = from.row_sum;
+  merge.block_output = from.output;
+  return merge;
+}
 
-  bool empty() const noexcept { return first >= last; }
-  void include(KeyRange keys) noexcept {
-    if (keys.begin >= keys.end) return;
-    first = std::min(first, keys.begin / key_block);
-    last = std::max(last, (keys.end + key_block - 1) / key_block);
+// A sink is merged last, as a block of one key whose value is 0.
+void merge_sinks(const Plan& plan, const Pair& pair, const Tile& tile, const TileState& state,
+                 const TileState& scratch) noexcept {
+  clear_state(plan, tile.rows, scratch);
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    scratch.row_max[r] = plan.args.sinks[place_of(plan, pair, tile.first_row + r).head];
+    scratch.row_sum[r] = 1.0f;
   }
-};
+  plan.kernels.merge_block(merge_of(plan, tile.rows, state, scratch));
+}
 
-// Some rows of a pair: their queries, and the blocks that any of them sees.
-struct Tile {
-  std::int64_t first_row, rows;
-  Blocks blocks;
-  const float* query;  // the caller's where rows are queries one after the other, else copied into scratch
-  std::int64_t query_stride;
-};
-
-Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const TileScratch& scratch) noexcept {
+// The caller's output and log-sum-exp of the tile's rows, and what the second pass needs of them.
+void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const TileState& state, const TileState& scratch,
+                 const Workspace& w) noexcept {
   const AttentionArgs& a = plan.args;
-  Tile tile{index * plan.tile_rows, 0, {}, scratch.query, a.head_dim};
-  tile.rows = std::min(plan.tile_rows, plan.rows - tile.first_row);
-  const float sign = a.scale < 0 ? -1.0f : 1.0f;
-  const bool in_place = plan.group == 1 && a.scale >= 0;
-  if (in_place) {
-    tile.query = row_of(a.query, pair.batch, pair.kv_head, tile.first_row);
-    tile.query_stride = a.query.row_stride;
-  }
+  if (a.sinks) merge_sinks(plan, pair, tile, state, scratch);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const Place place = place_of(plan, pair, tile.first_row + r);
-    if (!in_place) {
-      const float* from = row_of(a.query, pair.batch, place.head, place.query);
-      float* to = scratch.query + r * a.head_dim;
-      for (std::int64_t d = 0; d < a.head_dim; ++d) to[d] = sign * from[d];
-    }
-    tile.blocks.include(allowed_keys(a, pair.batch, place.query));
-  }
-  return tile;
-}
-
-// The state of the tile after key block `index`. `packed` is null to read K and V in place.
-void attend_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int64_t index, const Packed* packed,
-                  const TileScratch& scratch, const TileState& state, bool first, std::int64_t ahead_rows) noexcept {
-  const AttentionArgs& a = plan.args;
-  const std::int64_t key = index * key_block;
-  for (std::int64_t r = 0; r < tile.rows; ++r) {
-    const KeyRange keys = allowed_keys(a, pair.batch, (tile.first_row + r) / plan.group);
-    scratch.begin[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(keys.begin - key, 0, key_block));
-    scratch.end[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(keys.end - key, 0, key_block));
-  }
-  simd::Block block;
-  block.rows = tile.rows;
-  block.head_dim = a.head_dim;
-  block.value_dim = a.value_dim;
-  block.query = tile.query;
-  block.query_stride = tile.query_stride;
-  block.packed = packed != nullptr;
-  block.keys = packed ? packed->keys + key * a.head_dim : pair.keys + key * plan.key_stride;
-  block.values = packed ? packed->values + key * plan.output_stride : pair.values + key * plan.value_stride;
-  block.key_stride = plan.key_stride;
-  block.value_stride = plan.value_stride;
-  block.value_keys = std::min(key_block, pair.key_length - key);
-  block.begin = scratch.begin;
-  block.end = scratch.end;
-  block.exponent = plan.exponent;
-  block.ahead = scratch.ahead;
-  block.ahead_rows = ahead_rows;
-  block.ahead_bytes = std::max(a.head_dim, a.value_dim) * static_cast<std::int64_t>(sizeof(float));
-  block.first = first;
-  block.row_max = state.row_max;
-  block.row_sum = state.row_sum;
-  block.output = state.output;
-  block.scores = scratch.scores;
-  block.block_output = scratch.block.output;
-  block.block_max = scratch.block.row_max;
-  block.block_sum = scratch.block.row_sum;
-  block.output_stride = plan.output_stride;
-  plan.kernels.attend_block(block);
-}
-
-// The caller's output and log-sum-exp of the tile's rows.
-void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const TileState& state) noexcept {
-  const AttentionArgs& a = plan.args;
-  const bool empty = tile.blocks.empty();
-  for (std::int64_t r = 0; r < tile.rows; ++r) {
-    const Place place = place_of(plan, pair, tile.first_row + r);
-    float* out = row_of(a.output, pair.batch, place.head, place.query);
-    if (empty) {
-      std::fill(out, out + a.value_dim, 0.0f);
-    } else {
-      plan.kernels.finish_row(state.output + r * plan.output_stride, state.row_sum[r], out, a.value_dim);
-    }
+    float* out = row_of(a.output, pair.sequence.batch, place.head, pair.sequence.first_query + place.query);
+    plan.kernels.finish_row(state.output + r * plan.output_stride, state.row_sum[r], out, a.value_dim);
     if (a.logsumexp)
-      a.logsumexp[(pair.batch * a.query_heads + place.head) * a.query_length + place.query] =
-          empty ? -std::numeric_limits<float>::infinity() : log_sum_exp(state.row_max[r], state.row_sum[r], plan.scale);
+      a.logsumexp[logsumexp_index(a, pair.sequence, place.head, place.query)] =
+          log_sum_exp(state.row_max[r], state.row_sum[r], plan.scale);
+  }
+  if (plan.weighs) {
+    const std::int64_t row = pair.index * plan.rows + tile.first_row;
+    std::copy(state.row_max, state.row_max + tile.rows, w.row_max + row);
+    std::copy(state.row_sum, state.row_sum + tile.rows, w.row_sum + row);
   }
 }
 
@@ -131,40 +77,58 @@ std::int64_t look_ahead(const Plan& plan, const Pair& pair, std::int64_t index, 
   const AttentionArgs& a = plan.args;
   std::int64_t count = 0;
   const auto rows_of_tile = [&](std::int64_t tile, const auto& tensor) {
-    if (tile < 0 || tile >= plan.tiles) return;
-    for (std::int64_t r = tile * plan.tile_rows; r < std::min((tile + 1) * plan.tile_rows, plan.rows); ++r) {
+    if (tile < 0 || tile >= pair.tiles) return;
+    for (std::int64_t r = tile * plan.tile_rows; r < std::min((tile + 1) * plan.tile_rows, pair.rows); ++r) {
       const Place place = place_of(plan, pair, r);
-      ahead[count++] = row_of(tensor, pair.batch, place.head, place.query);
+      ahead[count++] = row_of(tensor, pair.sequence.batch, place.head, pair.sequence.first_query + place.query);
     }
   };
   rows_of_tile(index, a.output);
   rows_of_tile(next_index, a.query);
   if (next_pair)
-    for (std::int64_t j = next_pair->key_length * index / plan.tiles;
-         j < next_pair->key_length * (index + 1) / plan.tiles; ++j) {
+    for (std::int64_t j = next_pair->sequence.key_length * index / plan.tiles;
+         j < next_pair->sequence.key_length * (index + 1) / plan.tiles; ++j) {
       ahead[count++] = next_pair->keys + j * plan.key_stride;
       ahead[count++] = next_pair->values + j * plan.value_stride;
     }
   return count;
 }
 
-void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Packed* packed, const TileScratch& scratch,
-              std::int64_t next_index = -1, const Pair* next_pair = nullptr) noexcept {
+PackedBlock packed_at(const Plan& plan, const Packed& packed, std::int64_t index) noexcept {
+  const std::int64_t key = index * key_block;
+  return {packed.keys + key * plan.args.head_dim, packed.values + key * plan.output_stride, packed.finite[index] != 0};
+}
+
+void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Packed* packed, const Workspace& w,
+              std::int64_t worker, std::int64_t next_index = -1, const Pair* next_pair = nullptr) noexcept {
+  const TileScratch& scratch = w.scratch[worker];
   const Tile tile = load_tile(plan, pair, index, scratch);
-  const std::int64_t ahead = packed ? look_ahead(plan, pair, index, next_index, next_pair, scratch.ahead) : 0;
-  for (std::int64_t i = tile.blocks.first; i < tile.blocks.last; ++i)
-    attend_block(plan, pair, tile, i, packed, scratch, scratch.state, i == tile.blocks.first,
-                 i == tile.blocks.first ? ahead : 0);
-  finish_tile(plan, pair, tile, scratch.state);
+  std::int64_t ahead = packed ? look_ahead(plan, pair, index, next_index, next_pair, scratch.ahead) : 0;
+  simd::Block block;
+  block.row_max = scratch.state.row_max;
+  block.row_sum = scratch.state.row_sum;
+  block.output = scratch.state.output;
+  block.first = true;
+  for (std::int64_t i = tile.blocks.first; i < tile.blocks.last; ++i) {
+    PackedBlock packed_block{};
+    if (packed) packed_block = packed_at(plan, *packed, i);
+    if (!set_block(plan, pair, tile, i, packed ? &packed_block : nullptr, scratch, block)) continue;
+    block.ahead_rows = ahead;
+    plan.kernels.attend_block(block);
+    block.first = false;
+    ahead = 0;
+  }
+  if (block.first) clear_state(plan, tile.rows, scratch.state);
+  finish_tile(plan, pair, tile, scratch.state, scratch.block, w);
 }
 
 void pack_block(const Plan& plan, const Pair& pair, std::int64_t index, const Packed& packed) noexcept {
   const AttentionArgs& a = plan.args;
-  const std::int64_t key = index * key_block, count = std::min(key_block, pair.key_length - key);
+  const std::int64_t key = index * key_block, count = std::min(key_block, pair.sequence.key_length - key);
   plan.kernels.pack_keys(pair.keys + key * plan.key_stride, plan.key_stride, count, a.head_dim,
                          packed.keys + key * a.head_dim);
-  plan.kernels.pack_values(pair.values + key * plan.value_stride, plan.value_stride, count, a.value_dim,
-                           packed.values + key * plan.output_stride);
+  packed.finite[index] = plan.kernels.pack_values(pair.values + key * plan.value_stride, plan.value_stride, count,
+                                                  a.value_dim, packed.values + key * plan.output_stride);
 }
 
 // The blocks that any row of the pair sees: no other is packed. A window over a long cache needs few.
@@ -172,60 +136,83 @@ Blocks seen_blocks(const Plan& plan, const Pair& pair) noexcept {
   const AttentionArgs& a = plan.args;
   Blocks blocks;
   if (!a.causal && a.window_left < 0 && a.window_right < 0) {
-    blocks.include({0, pair.key_length});
+    blocks.include({0, pair.sequence.key_length});
   } else {
-    for (std::int64_t query = 0; query < a.query_length; ++query) blocks.include(allowed_keys(a, pair.batch, query));
+    for (std::int64_t query = 0; query < pair.sequence.query_length; ++query)
+      blocks.include(allowed_keys(a, pair.sequence, query));
   }
   return blocks;
-}
-
-// Calls task(worker, i) for every i in [0, count): each of the workers takes the next i that is left.
-template <class Task>
-void for_each(const Plan& plan, std::int64_t count, const Task& task) noexcept {
-  struct Shared {
-    const Task& task;
-    std::int64_t count;
-    std::atomic<std::int64_t> next;
-  } shared{task, count, {0}};
-  const auto work = [](void* argument, std::int64_t worker) {
-    Shared& s = *static_cast<Shared*>(argument);
-    for (std::int64_t i; (i = s.next.fetch_add(1, std::memory_order_relaxed)) < s.count;) s.task(worker, i);
-  };
-  const std::int64_t workers = std::min(plan.workers, count);
-  if (workers <= 1) return work(&shared, 0);
-  plan.args.parallel->run(plan.args.parallel->context, workers, work, &shared);
 }
 
 void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {
   for_each(plan, plan.pairs * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
     const Pair pair = pair_at(plan, i / plan.blocks);
     const Tile tile = load_tile(plan, pair, 0, w.scratch[worker]);
-    const std::int64_t block = i % plan.blocks;
-    if (block >= tile.blocks.first && block < tile.blocks.last)
-      attend_block(plan, pair, tile, block, nullptr, w.scratch[worker], w.partial[i], true, 0);
+    const std::int64_t index = i % plan.blocks;
+    if (index < tile.blocks.first || index >= tile.blocks.last) return;
+    simd::Block block;
+    block.row_max = w.partial[i].row_max;
+    block.row_sum = w.partial[i].row_sum;
+    block.output = w.partial[i].output;
+    block.first = true;
+    set_block(plan, pair, tile, index, nullptr, w.scratch[worker], block);
+    plan.kernels.attend_block(block);  // also where a mask leaves no key: the result is that of none
   });
   for (std::int64_t p = 0; p < plan.pairs; ++p) {
     const Pair pair = pair_at(plan, p);
+    if (pair.rows == 0) continue;
     const Tile tile = load_tile(plan, pair, 0, w.scratch[0]);
     const TileState* partial = w.partial + p * plan.blocks;
-    if (tile.blocks.empty()) {
-      finish_tile(plan, pair, tile, partial[0]);
-      continue;
-    }
-    simd::Block merge{};
-    merge.rows = tile.rows;
-    merge.exponent = plan.exponent;
-    merge.output_stride = plan.output_stride;
-    merge.row_max = partial[tile.blocks.first].row_max;
-    merge.row_sum = partial[tile.blocks.first].row_sum;
-    merge.output = partial[tile.blocks.first].output;
-    for (std::int64_t block = tile.blocks.first + 1; block < tile.blocks.last; ++block) {
-      merge.block_max = partial[block].row_max;
-      merge.block_sum = partial[block].row_sum;
-      merge.block_output = partial[block].output;
-      plan.kernels.merge_block(merge);
-    }
-    finish_tile(plan, pair, tile, {merge.row_max, merge.row_sum, merge.output});
+    const TileState& state = tile.blocks.empty() ? partial[0] : partial[tile.blocks.first];
+    if (tile.blocks.empty()) clear_state(plan, tile.rows, state);
+    for (std::int64_t block = tile.blocks.first + 1; block < tile.blocks.last; ++block)
+      plan.kernels.merge_block(merge_of(plan, tile.rows, state, partial[block]));
+    finish_tile(plan, pair, tile, state, w.scratch[0].block, w);
+  }
+}
+
+// A task is a pair, which packs its K and V for itself; one of few rows (in a packed batch) reads them in place.
+void run_heads(const Plan& plan, const Workspace& w) noexcept {
+  for_each(plan, plan.pairs, [&](std::int64_t worker, std::int64_t p) {
+    const Pair pair = pair_at(plan, p);
+    const bool direct = pair.rows <= direct_rows;
+    const bool more = p + plan.workers < plan.pairs && fits_l2(plan);
+    const Pair next = more ? pair_at(plan, p + plan.workers) : pair;
+    const Blocks seen = direct ? Blocks{} : seen_blocks(plan, pair);
+    for (std::int64_t i = seen.first; i < seen.last; ++i) pack_block(plan, pair, i, w.packed[worker]);
+    for (std::int64_t t = 0; t < pair.tiles; ++t)
+      run_tile(plan, pair, t, direct ? nullptr : &w.packed[worker], w, worker, t + 1, more ? &next : nullptr);
+  });
+}
+
+// Pair after pair: all threads pack, then all run tiles.
+void run_tiles(const Plan& plan, const Workspace& w) noexcept {
+  for (std::int64_t p = 0; p < plan.pairs; ++p) {
+    const Pair pair = pair_at(plan, p);
+    const Blocks seen = seen_blocks(plan, pair);
+    for_each(plan, seen.empty() ? 0 : seen.last - seen.first,
+             [&](std::int64_t, std::int64_t i) { pack_block(plan, pair, seen.first + i, w.packed[0]); });
+    // Last tile first: under causal it has the most keys, and the short ones fill the end.
+    for_each(plan, pair.tiles, [&](std::int64_t worker, std::int64_t i) {
+      const std::int64_t tile = pair.tiles - 1 - i;
+      run_tile(plan, pair, tile, w.packed, w, worker, tile - plan.workers);
+    });
+  }
+}
+
+void run_first_pass(const Plan& plan, const Workspace& w) noexcept {
+  switch (plan.spread) {
+    case Spread::direct:
+      return for_each(plan, plan.pairs, [&](std::int64_t worker, std::int64_t p) {
+        const Pair pair = pair_at(plan, p);
+        if (pair.rows > 0) run_tile(plan, pair, 0, nullptr, w, worker);
+      });
+    case Spread::direct_blocks:
+      return run_direct_blocks(plan, w);
+    case Spread::heads:
+      return run_heads(plan, w);
+    case Spread::tiles:
+      return run_tiles(plan, w);
   }
 }
 
@@ -241,40 +228,13 @@ std::size_t workspace_size(const AttentionArgs& args, const simd::Kernels& kerne
 
 void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspace) noexcept {
   const Plan plan = make_plan(args, kernels);
-  if (plan.pairs == 0 || plan.rows == 0) return;
+  if (plan.pairs == 0) return;
+  if (plan.rows == 0) return clear_key_weight_sums(args);
   Arena arena(reinterpret_cast<std::uintptr_t>(workspace));
   const Workspace w = lay_out(plan, arena);
 
-  switch (plan.spread) {
-    case Spread::direct:
-      return for_each(plan, plan.pairs, [&](std::int64_t worker, std::int64_t p) {
-        run_tile(plan, pair_at(plan, p), 0, nullptr, w.scratch[worker]);
-      });
-    case Spread::direct_blocks:
-      return run_direct_blocks(plan, w);
-    case Spread::heads:
-      return for_each(plan, plan.pairs, [&](std::int64_t worker, std::int64_t p) {
-        const Pair pair = pair_at(plan, p);
-        const bool more = p + plan.workers < plan.pairs && fits_l2(plan);
-        const Pair next = more ? pair_at(plan, p + plan.workers) : pair;
-        const Blocks seen = seen_blocks(plan, pair);
-        for (std::int64_t i = seen.first; i < seen.last; ++i) pack_block(plan, pair, i, w.packed[worker]);
-        for (std::int64_t t = 0; t < plan.tiles; ++t)
-          run_tile(plan, pair, t, &w.packed[worker], w.scratch[worker], t + 1, more ? &next : nullptr);
-      });
-    case Spread::tiles:
-      for (std::int64_t p = 0; p < plan.pairs; ++p) {
-        const Pair pair = pair_at(plan, p);
-        const Blocks seen = seen_blocks(plan, pair);
-        for_each(plan, seen.empty() ? 0 : seen.last - seen.first,
-                 [&](std::int64_t, std::int64_t i) { pack_block(plan, pair, seen.first + i, w.packed[0]); });
-        // Last tile first: under causal it has the most keys, and the short ones fill the end.
-        for_each(plan, plan.tiles, [&](std::int64_t worker, std::int64_t i) {
-          const std::int64_t tile = plan.tiles - 1 - i;
-          run_tile(plan, pair, tile, w.packed, w.scratch[worker], tile - plan.workers);
-        });
-      }
-  }
+  run_first_pass(plan, w);
+  if (plan.weighs) weigh(plan, w);
 }
 
 }  // namespace attn::streaming_path

@@ -11,9 +11,6 @@ namespace {
 
 using simd::key_block;
 
-// Up to this many rows a pair's K and V are read in place. Reading in place and packing cost the same at 10 to 16 rows
-// where K and V are in the caches (512 keys; AVX2 8, AVX-512 16), at 20 to 40 where they come from memory (4096 keys).
-constexpr std::int64_t direct_rows = 12;
 // Rows of a packed tile: 48 to 96 were equal within 2 %; a multiple of every ISA's tile_rows.
 constexpr std::int64_t most_tile_rows = 48;
 // Below this many multiply-adds (about 30 microseconds) a second thread costs more than it brings.
@@ -22,14 +19,21 @@ constexpr double threads_pay = 1.5e6;
 Packed take_packed(Arena& arena, const Plan& plan) noexcept {
   const std::int64_t keys = round_up(plan.args.key_length, plan.kernels.panel_keys);
   return {arena.take<float>(saturating_product(keys, plan.args.head_dim)),
-          arena.take<float>(saturating_product(keys, plan.output_stride))};
+          arena.take<float>(saturating_product(keys, plan.output_stride)), arena.take<std::uint8_t>(plan.blocks)};
 }
 
 }  // namespace
 
 Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept {
-  Plan plan{args, kernels, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, Spread::direct, effective_scale(args), {}};
+  Plan plan{args, kernels, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, Spread::direct, has_steps(args), false, false, {}, 1.0, {}};
+  if (plan.has_steps) {
+    plan.steps = {static_cast<float>(effective_scale(args)), args.softcap};
+  } else {
+    plan.scale = effective_scale(args);
+    plan.negate = plan.scale < 0;
+  }
   plan.exponent = make_exponent(plan.scale);
+  plan.weighs = args.weights.data || args.key_weight_sums;
   if (args.key_length > 1) plan.key_stride = args.key.row_stride, plan.value_stride = args.value.row_stride;
   plan.pairs = static_cast<std::int64_t>(saturating_product(args.batch, args.kv_heads));
   plan.group = args.kv_heads > 0 ? args.query_heads / args.kv_heads : 1;
@@ -58,8 +62,10 @@ Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept
 
 Pair pair_at(const Plan& plan, std::int64_t index) noexcept {
   const AttentionArgs& a = plan.args;
-  const std::int64_t b = index / a.kv_heads, h = index % a.kv_heads;
-  return {b, h, row_of(a.key, b, h, 0), row_of(a.value, b, h, 0), key_length(a, b)};
+  const Sequence s = sequence_at(a, index / a.kv_heads);
+  const std::int64_t h = index % a.kv_heads, rows = s.query_length * plan.group;
+  const std::int64_t tiles = rows == 0 ? 0 : (rows - 1) / plan.tile_rows + 1;
+  return {s, index, h, rows, tiles, row_of(a.key, s.batch, h, s.first_key), row_of(a.value, s.batch, h, s.first_key)};
 }
 
 bool fits_l2(const Plan& plan) noexcept {
@@ -72,12 +78,17 @@ Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
   const bool direct = plan.spread == Spread::direct || plan.spread == Spread::direct_blocks;
   const std::int64_t packs = direct ? 0 : plan.spread == Spread::heads ? plan.workers : 1;
   const std::int64_t partials = plan.spread == Spread::direct_blocks ? plan.pairs * plan.blocks : 0;
-  Workspace w{arena.take<TileScratch>(plan.workers), arena.take<Packed>(packs), arena.take<TileState>(partials)};
+  Workspace w{arena.take<TileScratch>(plan.workers),
+              arena.take<Packed>(packs),
+              arena.take<TileState>(partials),
+              nullptr,
+              nullptr,
+              nullptr};
   const std::int64_t ahead_rows =
       2 * plan.tile_rows + (fits_l2(plan) ? 2 * (plan.args.key_length / std::max<std::int64_t>(plan.tiles, 1) + 1) : 0);
   for (std::int64_t i = 0; i < plan.workers; ++i) {
     const TileScratch scratch =
-        TileScratch::take(arena, plan.tile_rows, plan.args.head_dim, plan.output_stride, direct ? 0 : ahead_rows);
+        TileScratch::take(arena, plan.args, plan.tile_rows, plan.output_stride, direct ? 0 : ahead_rows);
     if (w.scratch) w.scratch[i] = scratch;
   }
   for (std::int64_t i = 0; i < packs; ++i) {
@@ -87,6 +98,16 @@ Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
   for (std::int64_t i = 0; i < partials; ++i) {
     const TileState partial = TileState::take(arena, plan.tile_rows, plan.output_stride);
     if (w.partial) w.partial[i] = partial;
+  }
+  if (!plan.weighs) return w;
+  w.row_max = arena.take<float>(saturating_product(plan.pairs, plan.rows));
+  w.row_sum = arena.take<float>(saturating_product(plan.pairs, plan.rows));
+  w.weigh = arena.take<WeightScratch>(plan.workers);
+  const std::int64_t sums = plan.args.key_weight_sums ? plan.group * key_block : 0;
+  for (std::int64_t i = 0; i < plan.workers; ++i) {
+    const WeightScratch scratch{arena.take<float>(direct ? 0 : saturating_product(key_block, plan.args.head_dim)),
+                                arena.take<float>(sums), arena.take<float>(sums)};
+    if (w.weigh) w.weigh[i] = scratch;
   }
   return w;
 }

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "attn/attention.hpp"
+#include "keys.hpp"
 #include "simd/kernels.hpp"
 #include "tile_scratch.hpp"
 
@@ -24,23 +25,32 @@ struct Plan {
   const AttentionArgs& args;
   const simd::Kernels& kernels;
   std::int64_t key_stride, value_stride;  // from row to row; 0 where there is one row, whose stride means nothing
-  std::int64_t pairs, group, rows;        // rows of one pair
+  std::int64_t pairs, group, rows;        // rows of one pair (the longest)
   std::int64_t tile_rows, tiles;          // of one pair
   std::int64_t blocks;                    // of key_length
   std::int64_t output_stride;
   std::int64_t workers;
   Spread spread;
-  double scale;
+  bool has_steps;  // scores pass through `steps`; else they are products, and the exponent holds the scale
+  bool negate;     // the queries, for a scale below 0 that the exponent cannot hold
+  bool weighs;     // a second pass gives weights or their sums
+  simd::ScoreSteps steps;
+  double scale;  // of the scores in the exponent: 1 if they pass through steps
   simd::Exponent exponent;
 };
 
 Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept;
 
 struct Pair {
-  std::int64_t batch, kv_head;
-  const float *keys, *values;
-  std::int64_t key_length;
+  Sequence sequence;
+  std::int64_t index, kv_head;
+  std::int64_t rows, tiles;    // at most those of the plan; less in a short sequence of a packed batch
+  const float *keys, *values;  // of the sequence's first key
 };
+
+// Up to this many rows a pair's K and V are read in place. Reading in place and packing cost the same at 10 to 16 rows
+// where K and V are in the caches (512 keys; AVX2 8, AVX-512 16), at 20 to 40 where they come from memory (4096 keys).
+inline constexpr std::int64_t direct_rows = 12;
 
 Pair pair_at(const Plan& plan, std::int64_t index) noexcept;
 
@@ -51,12 +61,28 @@ bool fits_l2(const Plan& plan) noexcept;
 // behind i * key_block * output_stride.
 struct Packed {
   float *keys, *values;
+  std::uint8_t* finite;  // [blocks]: its values hold no NaN or Inf
+};
+
+// One packed block.
+struct PackedBlock {
+  const float *keys, *values;
+  bool finite;
+};
+
+// What a worker needs in the second pass.
+struct WeightScratch {
+  float* keys;             // one packed block
+  float *partial, *total;  // [group, key_block], if sums are wanted
 };
 
 struct Workspace {
   TileScratch* scratch;  // [workers]
   Packed* packed;        // [workers] for heads, [1] for tiles
   TileState* partial;    // [pairs * blocks] for direct_blocks: every block's result on its own
+  // For the second pass only.
+  float *row_max, *row_sum;  // [pairs, rows]
+  WeightScratch* weigh;      // [workers]
 };
 
 Workspace lay_out(const Plan& plan, Arena& arena) noexcept;

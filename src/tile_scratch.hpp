@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "arena.hpp"
+#include "keys.hpp"
 #include "simd/kernels.hpp"
 
 namespace attn {
@@ -27,9 +28,17 @@ struct TileScratch {
   TileState state, block;
   std::int32_t *begin, *end;
   const void** ahead;  // [ahead_rows]
+  // Of the rows of one block, where the call has such a thing.
+  const std::uint64_t** allowed;  // [rows]
+  std::uint64_t* allowed_bits;    // [rows, key_block / 64]
+  std::uint8_t* gathered_mask;    // [key_block]
+  simd::RowSteps* row_steps;      // [rows]
+  float* gathered_bias;           // [rows, key_block]
 
-  static TileScratch take(Arena& arena, std::int64_t rows, std::int64_t head_dim, std::int64_t output_stride,
+  static TileScratch take(Arena& arena, const AttentionArgs& args, std::int64_t rows, std::int64_t output_stride,
                           std::int64_t ahead_rows) noexcept {
+    const std::int64_t head_dim = args.head_dim;
+    const std::int64_t masked = args.mask.data ? rows : 0, stepped = has_steps(args) ? rows : 0;
     TileScratch scratch;
     scratch.query = arena.take<float>(saturating_product(rows, head_dim));
     scratch.scores = arena.take<float>(rows * simd::score_stride);
@@ -38,6 +47,12 @@ struct TileScratch {
     scratch.begin = arena.take<std::int32_t>(rows);
     scratch.end = arena.take<std::int32_t>(rows);
     scratch.ahead = arena.take<const void*>(ahead_rows);
+    scratch.allowed = arena.take<const std::uint64_t*>(masked);
+    scratch.allowed_bits = arena.take<std::uint64_t>(masked * (simd::key_block / 64));
+    scratch.gathered_mask = arena.take<std::uint8_t>(masked ? simd::key_block : 0);
+    scratch.row_steps = arena.take<simd::RowSteps>(stepped);
+    scratch.gathered_bias =
+        arena.take<float>(args.bias.data && args.bias.column_stride != 1 ? rows * simd::key_block : 0);
     return scratch;
   }
 };
