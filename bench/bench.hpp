@@ -15,6 +15,7 @@ void register_peak();
 void register_sgemm();
 void register_softmax();
 void register_attention();
+void register_options();
 
 namespace bench {
 

@@ -48,6 +48,7 @@ int main(int argc, char** argv) {
   register_sgemm();
   register_softmax();
   register_attention();
+  register_options();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }

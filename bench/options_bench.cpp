@@ -1,0 +1,148 @@
+// options/<isa>/<what>: a call with an option and the same call without, in turn. `ratio` is the time with the option
+// over the time without, each the median.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "attention_problem.hpp"
+#include "attn/attention.hpp"
+#include "bench.hpp"
+#include "rows.hpp"
+
+namespace {
+
+using attn::AttentionArgs;
+
+// Tensors that the options point to.
+struct Extras {
+  std::vector<std::uint8_t> mask;
+  std::vector<float> bias, slopes, sums, weights;
+  std::vector<std::uint16_t> key, value;
+};
+
+struct Option {
+  const char *name, *row;
+  void (*set)(AttentionArgs& args, Extras& extras);
+};
+
+// The upper halves of floats: bf16 by truncation, and as f16 some numbers or other.
+std::vector<std::uint16_t> halves(const void* data, std::int64_t count) {
+  std::vector<std::uint16_t> result(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, static_cast<const float*>(data) + i, 4);
+    result[static_cast<std::size_t>(i)] = static_cast<std::uint16_t>(bits >> 16);
+  }
+  return result;
+}
+
+template <attn::DType Type>
+void store_half(AttentionArgs& a, Extras& x) {
+  const std::int64_t count = a.batch * a.kv_heads * a.key_length * a.head_dim;
+  x.key = halves(a.key.data, count), x.value = halves(a.value.data, count);
+  if (Type == attn::DType::f16)  // sign and six bits of exponent and fraction: numbers between 2^-7 and 2
+    for (auto* tensor : {&x.key, &x.value})
+      for (std::uint16_t& h : *tensor) h = static_cast<std::uint16_t>((h & 0x9fff) | 0x2000);
+  a.key.data = x.key.data(), a.value.data = x.value.data();
+  a.key.dtype = a.value.dtype = Type;
+}
+
+const Option options[] = {
+    {"mask_padding", "bert512",  // [B, 1, 1, T]: the last tenth of the keys is padding
+     [](AttentionArgs& a, Extras& x) {
+       x.mask.assign(static_cast<std::size_t>(a.batch * a.key_length), 1);
+       for (std::int64_t b = 0; b < a.batch; ++b)
+         std::fill_n(x.mask.begin() + b * a.key_length + a.key_length * 9 / 10, a.key_length / 10, 0);
+       a.mask = {x.mask.data(), a.key_length, 0, 0, 1};
+     }},
+    {"mask_scattered", "bert512",  // [B, 1, 1, T]: one key in eight is excluded
+     [](AttentionArgs& a, Extras& x) {
+       for (std::int64_t i = 0; i < a.batch * a.key_length; ++i) x.mask.push_back(i * 2654435761 % 4096 >= 512);
+       a.mask = {x.mask.data(), a.key_length, 0, 0, 1};
+     }},
+    {"mask_full", "bert512",  // [T, T]: one in eight is excluded
+     [](AttentionArgs& a, Extras& x) {
+       for (std::int64_t i = 0; i < a.query_length * a.key_length; ++i) x.mask.push_back(i * 2654435761 % 4096 >= 512);
+       a.mask = {x.mask.data(), 0, 0, a.key_length, 1};
+     }},
+    {"bias", "bert512",  // [T, T]
+     [](AttentionArgs& a, Extras& x) {
+       x.bias = bench::normals(a.query_length * a.key_length, 4);
+       a.bias = {x.bias.data(), 0, 0, a.key_length, 1};
+     }},
+    {"softcap", "bert512", [](AttentionArgs& a, Extras&) { a.softcap = 50; }},
+    {"alibi", "bert512",
+     [](AttentionArgs& a, Extras& x) {
+       x.slopes.assign(static_cast<std::size_t>(a.query_heads), 0.1f);
+       a.alibi_slopes = x.slopes.data();
+     }},
+    {"key_weight_sums", "bert512",
+     [](AttentionArgs& a, Extras& x) {
+       x.sums.resize(static_cast<std::size_t>(a.batch * a.query_heads * a.key_length));
+       a.key_weight_sums = x.sums.data();
+     }},
+    {"weights", "bert512",
+     [](AttentionArgs& a, Extras& x) {
+       x.weights.resize(static_cast<std::size_t>(a.batch * a.query_heads * a.query_length * a.key_length));
+       a.weights = attn::bhtd(x.weights.data(), a.query_heads, a.query_length, a.key_length);
+     }},
+    {"window256", "long8k", [](AttentionArgs& a, Extras&) { a.window_left = 128, a.window_right = 127; }},
+    {"window256_mask", "long8k",  // the same window as a full boolean mask [T, T]
+     [](AttentionArgs& a, Extras& x) {
+       x.mask.assign(static_cast<std::size_t>(a.query_length * a.key_length), 0);
+       for (std::int64_t t = 0; t < a.query_length; ++t)
+         for (std::int64_t j = std::max<std::int64_t>(0, t - 128); j < std::min(a.key_length, t + 128); ++j)
+           x.mask[static_cast<std::size_t>(t * a.key_length + j)] = 1;
+       a.mask = {x.mask.data(), 0, 0, a.key_length, 1};
+     }},
+    {"bf16", "decode4k", store_half<attn::DType::bf16>},
+    {"f16", "decode4k", store_half<attn::DType::f16>},
+    {"bf16", "bert512", store_half<attn::DType::bf16>},
+};
+
+double median(std::vector<double>& times) {
+  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
+  return times[times.size() / 2];
+}
+
+void run(benchmark::State& state, const Option& option, const Row& row, const std::string& isa) {
+  const bench::UseIsa use(isa);
+  bench::Problem plain(row), with(row);
+  Extras extras;
+  option.set(with.args, extras);
+  std::vector<std::vector<unsigned char>> workspaces;
+  for (AttentionArgs* args : {&plain.args, &with.args}) {
+    args->path = attn::Path::streaming;
+    workspaces.emplace_back(attn::workspace_size(*args));
+    args->workspace = workspaces.back().data();
+    args->workspace_bytes = workspaces.back().size();
+  }
+  std::vector<double> times[2];
+  const auto timed = [&](const AttentionArgs& args) {
+    const auto start = std::chrono::steady_clock::now();
+    attn::throw_if_error(attn::attention(args));
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  for (auto _ : state) {
+    times[0].push_back(timed(plain.args));
+    times[1].push_back(timed(with.args));
+    state.SetIterationTime(times[1].back());
+  }
+  state.counters["ratio"] = median(times[1]) / median(times[0]);
+  state.counters["plain_ms"] = 1e3 * median(times[0]);
+}
+
+}  // namespace
+
+void register_options() {
+  for (const std::string& isa : bench::runnable_isas())
+    for (const Option& option : options)
+      for (const Row& row : rows)
+        if (isa != "scalar" && std::strcmp(row.name, option.row) == 0)
+          benchmark::RegisterBenchmark(("options/" + isa + "/" + row.name + "/" + option.name).c_str(),
+                                       [&option, &row, isa](benchmark::State& state) { run(state, option, row, isa); })
+              ->Unit(benchmark::kMillisecond)
+              ->UseManualTime();
+}
