@@ -12,6 +12,9 @@ inline constexpr std::ptrdiff_t lane_count = 16;
 // another value gives other bits. 512 was 1.5 % faster than 256; 1024 would bring 1 % more for twice the scratch.
 inline constexpr std::ptrdiff_t key_block = 512;
 
+// How elements stand in memory; the values of attn::DType.
+enum class Storage : std::int32_t { f32 = 0, f16 = 1, bf16 = 2 };
+
 // Weights are 2^(d * (c_high + c_low)) with d = score - maximum <= 0, and 0 where d < d_min (see exp.hpp).
 struct Exponent {
   float c_high, c_low;  // |scale| * log2(e) and what the first float lost of it
@@ -46,10 +49,11 @@ struct Block {
   std::ptrdiff_t rows, head_dim, value_dim;
   const float* query;  // [rows, head_dim], query_stride floats apart, negated if the scale is negative
   std::ptrdiff_t query_stride;
-  const float* keys;    // packed by pack_keys, or in place: [key, head_dim], key_stride floats apart
-  const float* values;  // packed by pack_values for a block of `value_keys` keys, or in place: [key, value_dim],
-                        // value_stride apart
+  const void* keys;    // packed by pack_keys, or in place: [key, head_dim], key_stride elements apart
+  const void* values;  // packed by pack_values for a block of `value_keys` keys, or in place: [key, value_dim],
+                       // value_stride apart
   bool packed;
+  Storage key_storage, value_storage;  // of what is in place
   std::ptrdiff_t key_stride, value_stride, value_keys;
   const std::int32_t *begin,
       *end;  // [rows] the allowed keys of each row: begin <= j < end; nothing else is read in place
@@ -86,12 +90,16 @@ struct Kernels {
   void (*softmax_rows)(const SoftmaxRows& args);
 
   // [count, head_dim] -> panels [head_dim, panel_keys]; missing keys of the last panel are 0.
-  void (*pack_keys)(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
-                    float* packed);
+  void (*pack_keys)(const void* keys, Storage storage, std::ptrdiff_t stride, std::ptrdiff_t count,
+                    std::ptrdiff_t head_dim, float* packed);
   // [count, value_dim] -> strips of panel_keys columns, each [count, columns of the strip rounded up to 16].
   // Are all values finite?
-  bool (*pack_values)(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
-                      float* packed);
+  bool (*pack_values)(const void* values, Storage storage, std::ptrdiff_t stride, std::ptrdiff_t count,
+                      std::ptrdiff_t value_dim, float* packed);
+  // y[i] = x[i] for n elements: to float, which is exact, and from float, to nearest, ties to even; NaN as 0x7e00 (f16)
+  // or 0x7fc0 (bf16).
+  void (*widen)(const void* x, Storage storage, std::ptrdiff_t n, float* y);
+  void (*narrow)(const float* x, Storage storage, std::ptrdiff_t n, void* y);
   // Scores, softmax, weighted values and merge of one block.
   void (*attend_block)(const Block& block);
   // weights of one block, once row_max and row_sum are those of all blocks: into scores, 0 where a key is excluded.

@@ -16,6 +16,18 @@ inline __m256i first8(std::ptrdiff_t n) {
 }
 
 // clang-format off
+// The low halves of eight 32-bit lanes, widened.
+inline __m256 low_f16_8(__m256i x) {
+  const __m256i low = _mm256_and_si256(x, _mm256_set1_epi32(0xffff));
+  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
+  return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+}
+inline __m256 high_f16_8(__m256i x) { return low_f16_8(_mm256_srli_epi32(x, 16)); }
+inline __m256 low_bf16_8(__m256i x) { return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16)); }
+inline __m256 high_bf16_8(__m256i x) {
+  return _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(-65536)));
+}
+
 struct Avx2Lanes {
   // Tile shape, 6 rows x 16 columns: 12 accumulators, 2 column registers and 1 broadcast of the 16 registers.
   static constexpr int tile_rows = 6;
@@ -35,6 +47,24 @@ struct Avx2Lanes {
     if (n > 8) _mm256_maskstore_ps(p + 8, first8(n - 8), hi);
   }
 
+  static Avx2Lanes load_f16(const std::uint16_t* p) {
+    const __m128i* const q = reinterpret_cast<const __m128i*>(p);
+    return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
+  }
+  static Avx2Lanes load_bf16(const std::uint16_t* p) {
+    const __m128i* const q = reinterpret_cast<const __m128i*>(p);
+    return {low_bf16_8(_mm256_cvtepu16_epi32(_mm_loadu_si128(q))),
+            low_bf16_8(_mm256_cvtepu16_epi32(_mm_loadu_si128(q + 1)))};
+  }
+  void store_f16(std::uint16_t* p) const {
+    __m128i* const q = reinterpret_cast<__m128i*>(p);
+    _mm_storeu_si128(q, _mm256_cvtps_ph(lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    _mm_storeu_si128(q + 1, _mm256_cvtps_ph(hi, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  Avx2Lanes low_f16() const { return {low_f16_8(_mm256_castps_si256(lo)), low_f16_8(_mm256_castps_si256(hi))}; }
+  Avx2Lanes high_f16() const { return {high_f16_8(_mm256_castps_si256(lo)), high_f16_8(_mm256_castps_si256(hi))}; }
+  Avx2Lanes low_bf16() const { return {low_bf16_8(_mm256_castps_si256(lo)), low_bf16_8(_mm256_castps_si256(hi))}; }
+  Avx2Lanes high_bf16() const { return {high_bf16_8(_mm256_castps_si256(lo)), high_bf16_8(_mm256_castps_si256(hi))}; }
   static std::uint32_t nonzero(const std::uint8_t* p) {
     const __m128i zero = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_setzero_si128());
     return static_cast<std::uint32_t>(_mm_movemask_epi8(zero)) ^ 0xffffu;

@@ -28,6 +28,24 @@ struct Avx512Lanes {
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_first(float* p, std::ptrdiff_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
 
+  static Avx512Lanes load_f16(const std::uint16_t* p) {
+    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  }
+  static Avx512Lanes load_bf16(const std::uint16_t* p) {
+    const __m512i x = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(x, 16))};
+  }
+  void store_f16(std::uint16_t* p) const {
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+  }
+  Avx512Lanes low_f16() const { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_castps_si512(v)))}; }
+  Avx512Lanes high_f16() const {
+    return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(v), 16)))};
+  }
+  Avx512Lanes low_bf16() const { return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_castps_si512(v), 16))}; }
+  Avx512Lanes high_bf16() const {
+    return {_mm512_castsi512_ps(_mm512_and_si512(_mm512_castps_si512(v), _mm512_set1_epi32(-65536)))};
+  }
   static std::uint32_t nonzero(const std::uint8_t* p) {
     const __m128i zero = _mm_cmpeq_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_setzero_si128());
     return static_cast<std::uint32_t>(_mm_movemask_epi8(zero)) ^ 0xffffu;

@@ -45,6 +45,41 @@ struct NeonLanes {
     for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = t[i];
   }
 
+  static NeonLanes load_f16(const std::uint16_t* p) {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i) x.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
+    return x;
+  }
+  static NeonLanes load_bf16(const std::uint16_t* p) {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i) x.v[i] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16));
+    return x;
+  }
+  void store_f16(std::uint16_t* p) const {
+    for (int i = 0; i < 4; ++i) vst1_u16(p + 4 * i, vreinterpret_u16_f16(vcvt_f16_f32(v[i])));
+  }
+  NeonLanes low_f16() const {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i) x.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vmovn_u32(vreinterpretq_u32_f32(v[i]))));
+    return x;
+  }
+  NeonLanes high_f16() const {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i)
+      x.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vshrn_n_u32(vreinterpretq_u32_f32(v[i]), 16)));
+    return x;
+  }
+  NeonLanes low_bf16() const {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i) x.v[i] = vreinterpretq_f32_u32(vshlq_n_u32(vreinterpretq_u32_f32(v[i]), 16));
+    return x;
+  }
+  NeonLanes high_bf16() const {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i)
+      x.v[i] = vreinterpretq_f32_u32(vandq_u32(vreinterpretq_u32_f32(v[i]), vdupq_n_u32(0xffff0000u)));
+    return x;
+  }
   static std::uint32_t nonzero(const std::uint8_t* p) {
     static constexpr std::uint8_t lane[16] = {1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128};
     const uint8x16_t byte = vld1q_u8(p), set = vandq_u8(vtstq_u8(byte, byte), vld1q_u8(lane));

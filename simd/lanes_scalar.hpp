@@ -39,6 +39,72 @@ struct ScalarLanes {
     for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = v[i];
   }
 
+  // Halves, widened; and the first and the second half of every 32-bit lane, widened. (2 bytes each, little-endian.)
+  static ScalarLanes load_f16(const std::uint16_t* p) {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = from_f16(p[i]);
+    return x;
+  }
+  static ScalarLanes load_bf16(const std::uint16_t* p) {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = from_bits(static_cast<std::uint32_t>(p[i]) << 16);
+    return x;
+  }
+  ScalarLanes low_f16() const {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = from_f16(to_bits(v[i]) & 0xffff);
+    return x;
+  }
+  ScalarLanes high_f16() const {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = from_f16(to_bits(v[i]) >> 16);
+    return x;
+  }
+  ScalarLanes low_bf16() const {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = from_bits(to_bits(v[i]) << 16);
+    return x;
+  }
+  ScalarLanes high_bf16() const {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = from_bits(to_bits(v[i]) & 0xffff0000u);
+    return x;
+  }
+  // To nearest, ties to even; beyond 65504 infinity.
+  void store_f16(std::uint16_t* p) const {
+    for (int i = 0; i < 16; ++i) p[i] = to_f16(v[i]);
+  }
+
+  static std::uint32_t to_bits(float x) {
+    std::uint32_t u;
+    __builtin_memcpy(&u, &x, 4);
+    return u;
+  }
+  static float from_bits(std::uint32_t u) {
+    float x;
+    __builtin_memcpy(&x, &u, 4);
+    return x;
+  }
+  __attribute__((noinline)) static float from_f16(std::uint32_t h) {
+    const std::uint32_t sign = (h & 0x8000u) << 16, rest = h & 0x7fffu;
+    if (rest > 0x7c00u) return from_bits(sign | 0x7fc00000u | rest << 13);  // NaN, made quiet as CPUs do
+    if (rest == 0x7c00u) return from_bits(sign | 0x7f800000u);
+    if (rest < 0x0400u) {  // subnormal, or 0: rest * 2^-24, exact
+      const float x = static_cast<float>(rest) * 0x1p-24f;
+      return sign ? -x : x;
+    }
+    return from_bits(sign | ((rest << 13) + 0x38000000u));  // the exponent's bias is 127, not 15
+  }
+  static std::uint16_t to_f16(float x) {
+    const std::uint32_t u = to_bits(x), sign = u >> 16 & 0x8000u, rest = u & 0x7fffffffu;
+    if (rest > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u | (rest >> 13 & 0x3ffu));
+    if (rest >= 0x477ff000u) return static_cast<std::uint16_t>(sign | 0x7c00u);  // from 65520 on
+    if (rest < 0x38800000u) {  // below 2^-14: subnormal. Adding 2^-1 leaves units of 2^-24, rounded, in the low bits.
+      return static_cast<std::uint16_t>(sign | (to_bits(from_bits(rest) + 0.5f) - 0x3f000000u));
+    }
+    const std::uint32_t rebased = rest - 0x38000000u;
+    return static_cast<std::uint16_t>(sign | ((rebased + 0xfffu + (rebased >> 13 & 1u)) >> 13));
+  }
   // Bit i set where p[i] is not 0.
   static std::uint32_t nonzero(const std::uint8_t* p) {
     std::uint32_t bits = 0;

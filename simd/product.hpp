@@ -9,6 +9,8 @@
 
 #include <cstddef>
 
+#include "half.hpp"
+
 namespace attn::simd {
 namespace {
 
@@ -19,7 +21,7 @@ constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) { retur
 struct Product {
   const float* a;
   std::ptrdiff_t a_stride;
-  const float* b;
+  const void* b;  // of what T says
   std::ptrdiff_t b_stride;
   std::ptrdiff_t depth;
   float* c;
@@ -28,17 +30,18 @@ struct Product {
   std::ptrdiff_t tail;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
 };
 
-enum class Source { packed, in_place, in_place_tail };
+enum class Source { packed, in_place, in_place_tail };  // tail: the last vector may be partial
 
 // How far keys and values in place are prefetched: into L2 (locality 2), where more lines can be under way than into
 // L1. One core reads memory at 8 GB/s with L1 prefetches and at 17 with these, which is all that the machine measured
 // had.
 constexpr std::ptrdiff_t rows_ahead = 48;
 
-template <class Lanes, int Rows, int Vectors, Source From>
+template <class Lanes, int Rows, int Vectors, Source From, class T>
 void multiply_tile(const Product& p) {
   // Copies, because a store through a vector type may alias p.
-  const float *a = p.a, *b = p.b;
+  const float* a = p.a;
+  const T* b = static_cast<const T*>(p.b);
   float* const c = p.c;
   const std::ptrdiff_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
 
@@ -58,11 +61,12 @@ void multiply_tile(const Product& p) {
     Lanes column[Vectors];
     if constexpr (From != Source::packed)
 #pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) __builtin_prefetch(b + rows_ahead * b_stride + 16 * v, 0, 2);
+      for (int v = 0; v < Vectors; v += 4 / sizeof(T))
+        __builtin_prefetch(b + rows_ahead * (4 / sizeof(T)) * b_stride + 16 * v, 0, 2);
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v)
-      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? Lanes::load_first(b + 16 * v, p.tail)
-                                                                    : Lanes::load(b + 16 * v);
+      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? load_first<Lanes>(b + 16 * v, p.tail)
+                                                                    : load<Lanes>(b + 16 * v);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
       const Lanes row = Lanes::set1(a[r * a_stride]);
@@ -77,13 +81,13 @@ void multiply_tile(const Product& p) {
 }
 
 // The tile of rows x 16 * vectors, 1 <= rows <= tile_rows, 1 <= vectors <= tile_vectors.
-template <class Lanes, Source From, int Rows = Lanes::tile_rows, int Vectors = Lanes::tile_vectors>
+template <class Lanes, Source From, class T = float, int Rows = Lanes::tile_rows, int Vectors = Lanes::tile_vectors>
 void multiply(std::ptrdiff_t rows, std::ptrdiff_t vectors, const Product& p) {
   if constexpr (Rows > 1)
-    if (rows < Rows) return multiply<Lanes, From, Rows - 1, Vectors>(rows, vectors, p);
+    if (rows < Rows) return multiply<Lanes, From, T, Rows - 1, Vectors>(rows, vectors, p);
   if constexpr (Vectors > 1)
-    if (vectors < Vectors) return multiply<Lanes, From, Rows, Vectors - 1>(rows, vectors, p);
-  multiply_tile<Lanes, Rows, Vectors, From>(p);
+    if (vectors < Vectors) return multiply<Lanes, From, T, Rows, Vectors - 1>(rows, vectors, p);
+  multiply_tile<Lanes, Rows, Vectors, From, T>(p);
 }
 
 }  // namespace

@@ -41,9 +41,10 @@ void score_tiles(const Block& b) {
       const std::ptrdiff_t fetch = least(step, b.ahead_rows - fetched);
       prefetch_rows(b.ahead + fetched, fetch, b.ahead_bytes);
       fetched += fetch;
-      multiply<Lanes, Source::packed>(rows, vectors,
-                                      {b.query + r * b.query_stride, b.query_stride, b.keys + j * b.head_dim, width,
-                                       b.head_dim, b.scores + r * score_stride + j, score_stride, false, 16});
+      multiply<Lanes, Source::packed>(
+          rows, vectors,
+          {b.query + r * b.query_stride, b.query_stride, static_cast<const float*>(b.keys) + j * b.head_dim, width,
+           b.head_dim, b.scores + r * score_stride + j, score_stride, false, 16});
     }
   }
 }
@@ -52,14 +53,16 @@ void score_tiles(const Block& b) {
 // The keys are turned in registers and used at once, and what is read next is prefetched between the products: turning
 // them in a pass of its own left the memory idle during the products.
 template <class Lanes, int Rows>
-void score_in_place(const Block& b, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin, std::ptrdiff_t end) {
-  const float* query = b.query + r * b.query_stride;
+void score_in_place(const Block& b, const float* keys, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin,
+                    std::ptrdiff_t end) {
+  const float* const query = b.query + r * b.query_stride;
+  keys += j * b.key_stride;
   Lanes acc[Rows];
   for (int i = 0; i < Rows; ++i) acc[i] = Lanes::zero();
   for (std::ptrdiff_t d = 0; d < b.head_dim; d += 16) {
     Lanes x[16];
-    if (r == 0) prefetch_keys(b.keys + j * b.key_stride, b.key_stride, d, b.head_dim);
-    turn_keys(b.keys + j * b.key_stride + d, b.key_stride, begin - j, end - j, b.head_dim - d, x);
+    if (r == 0) prefetch_keys(keys, b.key_stride, d, b.head_dim);
+    turn_keys(keys + d, b.key_stride, begin - j, end - j, b.head_dim - d, x);
     if (d + 16 <= b.head_dim) {
 #pragma GCC unroll 16
       for (int k = 0; k < 16; ++k)
@@ -73,19 +76,54 @@ void score_in_place(const Block& b, std::ptrdiff_t r, std::ptrdiff_t j, std::ptr
   for (int i = 0; i < Rows; ++i) acc[i].store(b.scores + (r + i) * score_stride + j);
 }
 
-template <class Lanes, int Rows = Lanes::direct_rows>
-void score_rows_in_place(const Block& b, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin, std::ptrdiff_t end) {
+// Of halves: the same in pairs of columns.
+template <class Lanes, int Rows, class Half>
+void score_in_place(const Block& b, const Half* keys, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin,
+                    std::ptrdiff_t end) {
+  const float* const query = b.query + r * b.query_stride;
+  keys += j * b.key_stride;
+  Lanes acc[Rows];
+  for (int i = 0; i < Rows; ++i) acc[i] = Lanes::zero();
+  const auto add = [&](Lanes x, std::ptrdiff_t d) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(query[i * b.query_stride + d]), x, acc[i]);
+  };
+  for (std::ptrdiff_t d = 0; d < b.head_dim; d += 32) {
+    Lanes x[16];
+    if (r == 0) prefetch_keys(keys, b.key_stride, d, b.head_dim);
+    turn_pairs(keys + d, b.key_stride, begin - j, end - j, b.head_dim - d, x);
+    if (d + 32 <= b.head_dim) {
+#pragma GCC unroll 16
+      for (int k = 0; k < 16; ++k) {
+        add(first_of_pairs(x[k], keys), d + 2 * k);
+        add(second_of_pairs(x[k], keys), d + 2 * k + 1);
+      }
+    } else {
+      for (std::ptrdiff_t k = 0; d + 2 * k < b.head_dim; ++k) {
+        add(first_of_pairs(x[k], keys), d + 2 * k);
+        if (d + 2 * k + 1 < b.head_dim) add(second_of_pairs(x[k], keys), d + 2 * k + 1);
+      }
+    }
+  }
+  for (int i = 0; i < Rows; ++i) acc[i].store(b.scores + (r + i) * score_stride + j);
+}
+
+template <class Lanes, class T, int Rows = Lanes::direct_rows>
+void score_rows_in_place(const Block& b, const T* keys, std::ptrdiff_t r, std::ptrdiff_t j, std::ptrdiff_t begin,
+                         std::ptrdiff_t end) {
   if constexpr (Rows > 1)
-    if (b.rows - r < Rows) return score_rows_in_place<Lanes, Rows - 1>(b, r, j, begin, end);
-  score_in_place<Lanes, Rows>(b, r, j, begin, end);
+    if (b.rows - r < Rows) return score_rows_in_place<Lanes, T, Rows - 1>(b, keys, r, j, begin, end);
+  score_in_place<Lanes, Rows>(b, keys, r, j, begin, end);
 }
 
 template <class Lanes>
 void score_keys_in_place(const Block& b) {
   const KeySpan seen = seen_keys(b);
-  for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16)
-    for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::direct_rows)
-      score_rows_in_place<Lanes>(b, r, j, seen.begin, seen.end);
+  with_type(b.keys, b.key_storage, [&](const auto* keys) {
+    for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16)
+      for (std::ptrdiff_t r = 0; r < b.rows; r += Lanes::direct_rows)
+        score_rows_in_place<Lanes>(b, keys, r, j, seen.begin, seen.end);
+  });
 }
 
 // The scores of row r as the softmax sees them, -inf where a key is excluded, as far as the vectors of its range reach,
@@ -212,6 +250,8 @@ constexpr Kernels make_kernels(const char* name) {
           softmax_rows<Lanes>,
           pack_keys<Lanes>,
           pack_values<Lanes>,
+          widen<Lanes>,
+          narrow<Lanes>,
           attend_block<Lanes>,
           weigh_block<Lanes>,
           mask_to_bits<Lanes>,

@@ -164,56 +164,83 @@ std::int64_t leading(std::int64_t stride, std::int64_t rows, std::int64_t column
   return std::max<std::int64_t>({rows > 1 ? stride : 0, columns, 1});
 }
 
-// What a call needs beside the tensors: the scores of one block of rows, unless they stand in the weights, and a
-// block's part of the key weight sums.
+// What a call needs beside the tensors: the scores of one block of rows, unless they stand in the weights, a block's
+// part of the key weight sums, and as float, which BLAS wants, what is stored as halves: keys and values of one head,
+// queries and results of one block of rows.
 struct Scratch {
-  float *scores, *key_sums;
+  float *scores, *key_sums, *key, *value, *query, *output;
 
   Scratch(const AttentionArgs& a, Arena& arena)
       : scores(a.weights.data
                    ? nullptr
                    : arena.take<float>(saturating_product(std::min(a.query_length, row_block), a.key_length))),
-        key_sums(a.key_weight_sums ? arena.take<float>(a.key_length) : nullptr) {}
+        key_sums(a.key_weight_sums ? arena.take<float>(a.key_length) : nullptr),
+        key(take(arena, a.key.dtype, a.key_length, a.head_dim)),
+        value(take(arena, a.value.dtype, a.key_length, a.value_dim)),
+        query(take(arena, a.query.dtype, std::min(a.query_length, row_block), a.head_dim)),
+        output(take(arena, a.output.dtype, std::min(a.query_length, row_block), a.value_dim)) {}
+
+  static float* take(Arena& arena, DType type, std::int64_t rows, std::int64_t columns) {
+    return type == DType::f32 ? nullptr : arena.take<float>(saturating_product(rows, columns));
+  }
 };
+
+// The rows of a tensor from (batch, head, row) on as float: where they stand, or widened into `wide`.
+struct Wide {
+  const float* data;
+  std::int64_t stride;
+};
+Wide widened(const Tensor& t, std::int64_t batch, std::int64_t head, std::int64_t row, std::int64_t rows,
+             std::int64_t columns, float* wide, const simd::Kernels& kernels) {
+  if (t.dtype == DType::f32) return {row_of(t, batch, head, row), leading(t.row_stride, rows, columns)};
+  for (std::int64_t r = 0; r < rows; ++r)
+    kernels.widen(address_of(t, batch, head, row + r), storage_of(t.dtype), columns, wide + r * columns);
+  return {wide, leading(columns, rows, columns)};
+}
 
 }  // namespace
 
 std::size_t workspace_size(const AttentionArgs& args) noexcept {
-  if (args.weights.data && !args.key_weight_sums) return 0;
   Arena arena(0);
+  const std::size_t nothing = arena.used();
   const Scratch scratch(args, arena);
-  return arena.used();
+  return arena.used() == nothing ? 0 : arena.used();
 }
 
 void run(const AttentionArgs& args, const simd::Kernels& kernels, void* workspace) noexcept {
   Arena arena(reinterpret_cast<std::uintptr_t>(workspace));
   const Scratch scratch(args, arena);
   const std::int64_t group = args.query_heads > 0 ? args.query_heads / args.kv_heads : 1;
-  const std::int64_t queries = args.cu_query_lengths ? args.cu_query_lengths[args.batch] : args.query_length;
-  const std::int64_t keys = args.cu_key_lengths ? args.cu_key_lengths[args.batch] : args.key_length;
   Rows rows;
-  rows.query_stride = leading(args.query.row_stride, queries, args.head_dim);
-  rows.key_stride = leading(args.key.row_stride, keys, args.head_dim);
-  rows.value_stride = leading(args.value.row_stride, keys, args.value_dim);
-  rows.output_stride = leading(args.output.row_stride, queries, args.value_dim);
   rows.weights_stride = leading(args.weights.data ? args.weights.row_stride : 0, args.query_length, args.key_length);
 
   for (std::int64_t b = 0; b < args.batch; ++b) {
     const Sequence s = rows.sequence = sequence_at(args, b);
     for (std::int64_t h = rows.head = 0; h < args.query_heads; rows.head = ++h) {
-      rows.key = row_of(args.key, s.batch, h / group, s.first_key);
-      rows.value = row_of(args.value, s.batch, h / group, s.first_key);
+      const Wide key =
+          widened(args.key, s.batch, h / group, s.first_key, s.key_length, args.head_dim, scratch.key, kernels);
+      const Wide value =
+          widened(args.value, s.batch, h / group, s.first_key, s.key_length, args.value_dim, scratch.value, kernels);
+      rows.key = key.data, rows.key_stride = key.stride;
+      rows.value = value.data, rows.value_stride = value.stride;
       float* sums = args.key_weight_sums ? args.key_weight_sums + key_weight_sums_index(args, s, h) : nullptr;
       if (sums) std::fill(sums, sums + key_weight_sums_count(args, s), 0.0f);
       for (std::int64_t t = 0; t < s.query_length; t += row_block) {
         rows.first = t;
         rows.count = std::min(row_block, s.query_length - t);
         for (std::int64_t r = 0; r < rows.count; ++r) rows.range[r] = allowed_keys(args, s, t + r);
-        rows.query = row_of(args.query, s.batch, h, s.first_query + t);
-        rows.output = row_of(args.output, s.batch, h, s.first_query + t);
+        const Wide query =
+            widened(args.query, s.batch, h, s.first_query + t, rows.count, args.head_dim, scratch.query, kernels);
+        rows.query = query.data, rows.query_stride = query.stride;
+        rows.output = scratch.output ? scratch.output : row_of(args.output, s.batch, h, s.first_query + t);
+        rows.output_stride =
+            leading(scratch.output ? args.value_dim : args.output.row_stride, rows.count, args.value_dim);
         rows.weights = args.weights.data ? row_of(args.weights, s.batch, h, t) : scratch.scores;
         if (sums) std::fill(scratch.key_sums, scratch.key_sums + s.key_length, 0.0f);
         attend(args, rows, kernels, scratch.key_sums);
+        for (std::int64_t r = 0; scratch.output && r < rows.count; ++r)
+          kernels.narrow(rows.output + r * rows.output_stride, storage_of(args.output.dtype), args.value_dim,
+                         address_of(args.output, s.batch, h, s.first_query + t + r));
         for (std::int64_t j = 0; sums && j < s.key_length; ++j) sums[j] += scratch.key_sums[j];
       }
     }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "blas.hpp"
+#include "rows.hpp"
 
 namespace attn::check {
 namespace {
@@ -106,7 +107,11 @@ Status disjoint(const View& result, const View& other) noexcept {
 
 // An Output converts to a Tensor.
 View view(const char* name, const Tensor& t, std::int64_t b, std::int64_t h, std::int64_t r, std::int64_t c) noexcept {
-  return {name, static_cast<const char*>(t.data), {b, h, r, c}, {t.batch_stride, t.head_stride, t.row_stride, 1}};
+  return {name,
+          static_cast<const char*>(t.data),
+          {b, h, r, c},
+          {t.batch_stride, t.head_stride, t.row_stride, 1},
+          size_of(t.dtype)};
 }
 // A mask or a bias; none has no elements.
 template <class Quad>
@@ -152,12 +157,14 @@ Status options(const AttentionArgs& a) noexcept {
     return bad("alignment", static_cast<std::int64_t>(a.alignment), "is not a value of Alignment");
   if (a.scores_stage < ScoresStage::scaled || a.scores_stage > ScoresStage::biased)
     return bad("scores_stage", static_cast<std::int64_t>(a.scores_stage), "is not a value of ScoresStage");
-  for (const Tensor* t : {&a.query, &a.key, &a.value})
-    if (t->dtype < DType::f32 || t->dtype > DType::bf16)
-      return bad(t == &a.query ? "query.dtype"
-                 : t == &a.key ? "key.dtype"
-                               : "value.dtype",
-                 static_cast<std::int64_t>(t->dtype), "is not a value of DType");
+  const struct {
+    const char* name;
+    DType type;
+  } types[] = {{"query.dtype", a.query.dtype},   {"key.dtype", a.key.dtype},         {"value.dtype", a.value.dtype},
+               {"output.dtype", a.output.dtype}, {"weights.dtype", a.weights.dtype}, {"scores.dtype", a.scores.dtype}};
+  for (const auto& t : types)
+    if (t.type < DType::f32 || t.type > DType::bf16)
+      return bad(t.name, static_cast<std::int64_t>(t.type), "is not a value of DType");
   if (a.alignment == Alignment::given && !a.query_offsets && a.batch > 0)
     return Status(StatusCode::invalid_argument, "query_offsets is null, but alignment is given (2)");
   if (a.alignment != Alignment::given && a.query_offsets)
@@ -184,18 +191,9 @@ Status options(const AttentionArgs& a) noexcept {
 }
 
 Status served(const AttentionArgs& a, Path path) noexcept {
-  for (const Tensor* t : {&a.query, &a.key, &a.value})
-    if (t->dtype != DType::f32)
-      return unsupported(t == &a.query ? "query.dtype"
-                         : t == &a.key ? "key.dtype"
-                                       : "value.dtype",
-                         "in this version unless f32");
-  for (const Output* t : {&a.output, &a.weights, &a.scores})
-    if (t->dtype != DType::f32)
-      return unsupported(t == &a.output    ? "output.dtype"
-                         : t == &a.weights ? "weights.dtype"
-                                           : "scores.dtype",
-                         "in this version unless f32");
+  for (const Output* t : {&a.weights, &a.scores})
+    if (t->data && t->dtype != DType::f32)
+      return unsupported(t == &a.weights ? "weights.dtype" : "scores.dtype", "unless f32");
   if (path == Path::streaming && a.scores.data)
     return unsupported("scores", "by Path::streaming: use Path::blas or Path::automatic");
   if (a.cu_query_lengths && a.weights.data) return unsupported("weights", "with cu_query_lengths");
@@ -205,7 +203,7 @@ Status served(const AttentionArgs& a, Path path) noexcept {
 
 // BLAS takes int sizes, and rows that do not overlap.
 Status fits_blas(const View& v) noexcept {
-  if (v.empty()) return {};
+  if (v.empty() || v.element_bytes != 4) return {};  // halves are widened first
   for (const std::int64_t n : {v.size[2], v.size[3]})
     if (n > blas::max_size)
       return Status(StatusCode::invalid_argument, "%s: %lld rows or columns are more than BLAS's int can hold", v.name,

@@ -18,7 +18,8 @@ std::uint32_t features(const Raw& raw) noexcept {
   const bool zmm = (raw.xcr0 & 0xe6) == 0xe6;
 
   std::uint32_t found = none;
-  if (ymm && has(raw.leaf1_ecx, 28) && has(raw.leaf1_ecx, 12) && has(raw.leaf7_ebx, 5)) found |= avx2_fma;
+  const bool f16c = has(raw.leaf1_ecx, 29);
+  if (ymm && f16c && has(raw.leaf1_ecx, 28) && has(raw.leaf1_ecx, 12) && has(raw.leaf7_ebx, 5)) found |= avx2_fma;
   if (zmm && (found & avx2_fma) && has(raw.leaf7_ebx, 16) && has(raw.leaf7_ebx, 17)) found |= avx512;
   return found;
 }

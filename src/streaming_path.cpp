@@ -56,8 +56,11 @@ void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const Til
   if (a.sinks) merge_sinks(plan, pair, tile, state, scratch);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const Place place = place_of(plan, pair, tile.first_row + r);
-    float* out = row_of(a.output, pair.sequence.batch, place.head, pair.sequence.first_query + place.query);
-    plan.kernels.finish_row(state.output + r * plan.output_stride, state.row_sum[r], out, a.value_dim);
+    char* const out = address_of(a.output, pair.sequence.batch, place.head, pair.sequence.first_query + place.query);
+    float* const row = state.output + r * plan.output_stride;
+    const bool wide = a.output.dtype == DType::f32;
+    plan.kernels.finish_row(row, state.row_sum[r], wide ? reinterpret_cast<float*>(out) : row, a.value_dim);
+    if (!wide) plan.kernels.narrow(row, storage_of(a.output.dtype), a.value_dim, out);
     if (a.logsumexp)
       a.logsumexp[logsumexp_index(a, pair.sequence, place.head, place.query)] =
           log_sum_exp(state.row_max[r], state.row_sum[r], plan.scale);
@@ -80,7 +83,7 @@ std::int64_t look_ahead(const Plan& plan, const Pair& pair, std::int64_t index, 
     if (tile < 0 || tile >= pair.tiles) return;
     for (std::int64_t r = tile * plan.tile_rows; r < std::min((tile + 1) * plan.tile_rows, pair.rows); ++r) {
       const Place place = place_of(plan, pair, r);
-      ahead[count++] = row_of(tensor, pair.sequence.batch, place.head, pair.sequence.first_query + place.query);
+      ahead[count++] = address_of(tensor, pair.sequence.batch, place.head, pair.sequence.first_query + place.query);
     }
   };
   rows_of_tile(index, a.output);
@@ -88,8 +91,8 @@ std::int64_t look_ahead(const Plan& plan, const Pair& pair, std::int64_t index, 
   if (next_pair)
     for (std::int64_t j = next_pair->sequence.key_length * index / plan.tiles;
          j < next_pair->sequence.key_length * (index + 1) / plan.tiles; ++j) {
-      ahead[count++] = next_pair->keys + j * plan.key_stride;
-      ahead[count++] = next_pair->values + j * plan.value_stride;
+      ahead[count++] = next_pair->key_at(plan, j);
+      ahead[count++] = next_pair->value_at(plan, j);
     }
   return count;
 }
@@ -125,10 +128,11 @@ void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Pack
 void pack_block(const Plan& plan, const Pair& pair, std::int64_t index, const Packed& packed) noexcept {
   const AttentionArgs& a = plan.args;
   const std::int64_t key = index * key_block, count = std::min(key_block, pair.sequence.key_length - key);
-  plan.kernels.pack_keys(pair.keys + key * plan.key_stride, plan.key_stride, count, a.head_dim,
+  plan.kernels.pack_keys(pair.key_at(plan, key), storage_of(a.key.dtype), plan.key_stride, count, a.head_dim,
                          packed.keys + key * a.head_dim);
-  packed.finite[index] = plan.kernels.pack_values(pair.values + key * plan.value_stride, plan.value_stride, count,
-                                                  a.value_dim, packed.values + key * plan.output_stride);
+  packed.finite[index] =
+      plan.kernels.pack_values(pair.value_at(plan, key), storage_of(a.value.dtype), plan.value_stride, count,
+                               a.value_dim, packed.values + key * plan.output_stride);
 }
 
 // The blocks that any row of the pair sees: no other is packed. A window over a long cache needs few.

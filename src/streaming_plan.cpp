@@ -25,7 +25,8 @@ Packed take_packed(Arena& arena, const Plan& plan) noexcept {
 }  // namespace
 
 Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept {
-  Plan plan{args, kernels, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, Spread::direct, has_steps(args), false, false, {}, 1.0, {}};
+  Plan plan{args,           kernels,         0,     0,     0,  0,   0, 1, 0, 0, 0, 0, 0, 1,
+            Spread::direct, has_steps(args), false, false, {}, 1.0, {}};
   if (plan.has_steps) {
     plan.steps = {static_cast<float>(effective_scale(args)), args.softcap};
   } else {
@@ -35,6 +36,8 @@ Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept
   plan.exponent = make_exponent(plan.scale);
   plan.weighs = args.weights.data || args.key_weight_sums;
   if (args.key_length > 1) plan.key_stride = args.key.row_stride, plan.value_stride = args.value.row_stride;
+  plan.key_bytes = plan.key_stride * size_of(args.key.dtype);
+  plan.value_bytes = plan.value_stride * size_of(args.value.dtype);
   plan.pairs = static_cast<std::int64_t>(saturating_product(args.batch, args.kv_heads));
   plan.group = args.kv_heads > 0 ? args.query_heads / args.kv_heads : 1;
   plan.rows = static_cast<std::int64_t>(saturating_product(args.query_length, plan.group));
@@ -65,7 +68,13 @@ Pair pair_at(const Plan& plan, std::int64_t index) noexcept {
   const Sequence s = sequence_at(a, index / a.kv_heads);
   const std::int64_t h = index % a.kv_heads, rows = s.query_length * plan.group;
   const std::int64_t tiles = rows == 0 ? 0 : (rows - 1) / plan.tile_rows + 1;
-  return {s, index, h, rows, tiles, row_of(a.key, s.batch, h, s.first_key), row_of(a.value, s.batch, h, s.first_key)};
+  return {s,
+          index,
+          h,
+          rows,
+          tiles,
+          address_of(a.key, s.batch, h, s.first_key),
+          address_of(a.value, s.batch, h, s.first_key)};
 }
 
 bool fits_l2(const Plan& plan) noexcept {

@@ -25,9 +25,10 @@ struct Plan {
   const AttentionArgs& args;
   const simd::Kernels& kernels;
   std::int64_t key_stride, value_stride;  // from row to row; 0 where there is one row, whose stride means nothing
-  std::int64_t pairs, group, rows;        // rows of one pair (the longest)
-  std::int64_t tile_rows, tiles;          // of one pair
-  std::int64_t blocks;                    // of key_length
+  std::int64_t key_bytes, value_bytes;
+  std::int64_t pairs, group, rows;  // rows of one pair (the longest)
+  std::int64_t tile_rows, tiles;    // of one pair
+  std::int64_t blocks;              // of key_length
   std::int64_t output_stride;
   std::int64_t workers;
   Spread spread;
@@ -44,8 +45,11 @@ Plan make_plan(const AttentionArgs& args, const simd::Kernels& kernels) noexcept
 struct Pair {
   Sequence sequence;
   std::int64_t index, kv_head;
-  std::int64_t rows, tiles;    // at most those of the plan; less in a short sequence of a packed batch
-  const float *keys, *values;  // of the sequence's first key
+  std::int64_t rows, tiles;   // at most those of the plan; less in a short sequence of a packed batch
+  const char *keys, *values;  // of the sequence's first key
+
+  const char* key_at(const Plan& plan, std::int64_t j) const noexcept { return keys + j * plan.key_bytes; }
+  const char* value_at(const Plan& plan, std::int64_t j) const noexcept { return values + j * plan.value_bytes; }
 };
 
 // Up to this many rows a pair's K and V are read in place. Reading in place and packing cost the same at 10 to 16 rows

@@ -90,7 +90,7 @@ Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Til
   const AttentionArgs& a = plan.args;
   Tile tile{index * plan.tile_rows, 0, {}, scratch.query, a.head_dim};
   tile.rows = std::min(plan.tile_rows, pair.rows - tile.first_row);
-  const bool in_place = plan.group == 1 && !plan.negate;
+  const bool in_place = plan.group == 1 && !plan.negate && a.query.dtype == DType::f32;
   if (in_place) {
     tile.query = row_of(a.query, pair.sequence.batch, pair.kv_head, pair.sequence.first_query + tile.first_row);
     tile.query_stride = a.query.row_stride;
@@ -98,9 +98,10 @@ Tile load_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Til
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const Place place = place_of(plan, pair, tile.first_row + r);
     if (!in_place) {
-      const float* from = row_of(a.query, pair.sequence.batch, place.head, pair.sequence.first_query + place.query);
       float* to = scratch.query + r * a.head_dim;
-      for (std::int64_t d = 0; d < a.head_dim; ++d) to[d] = plan.negate ? -from[d] : from[d];
+      plan.kernels.widen(address_of(a.query, pair.sequence.batch, place.head, pair.sequence.first_query + place.query),
+                         storage_of(a.query.dtype), a.head_dim, to);
+      for (std::int64_t d = 0; plan.negate && d < a.head_dim; ++d) to[d] = -to[d];
     }
     tile.blocks.include(allowed_keys(a, pair.sequence, place.query));
   }
@@ -125,8 +126,10 @@ bool set_block(const Plan& plan, const Pair& pair, const Tile& tile, std::int64_
   block.query = tile.query;
   block.query_stride = tile.query_stride;
   block.packed = packed != nullptr;
-  block.keys = packed ? packed->keys : pair.keys + key * plan.key_stride;
-  block.values = packed ? packed->values : pair.values + key * plan.value_stride;
+  block.keys = packed ? static_cast<const void*>(packed->keys) : pair.key_at(plan, key);
+  block.values = packed ? static_cast<const void*>(packed->values) : pair.value_at(plan, key);
+  block.key_storage = storage_of(a.key.dtype);
+  block.value_storage = storage_of(a.value.dtype);
   block.values_finite = packed && packed->finite;
   block.key_stride = plan.key_stride;
   block.value_stride = plan.value_stride;

@@ -78,7 +78,8 @@ void weigh_columns(const Plan& plan, const Pair& pair, std::int64_t index, const
       if (!a.key_weight_sums) continue;
     } else {
       if (!direct && !packed)
-        plan.kernels.pack_keys(pair.keys + key * plan.key_stride, plan.key_stride, keys, a.head_dim, sums.keys);
+        plan.kernels.pack_keys(pair.key_at(plan, key), storage_of(a.key.dtype), plan.key_stride, keys, a.head_dim,
+                               sums.keys);
       packed = true;
       block.row_max = w.row_max + pair.index * plan.rows + tile.first_row;
       block.row_sum = w.row_sum + pair.index * plan.rows + tile.first_row;

@@ -16,9 +16,9 @@ using attn::cpu::Raw;
 namespace cpu = attn::cpu;
 namespace dispatch = attn::dispatch;
 
-constexpr std::uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28;
+constexpr std::uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
 constexpr std::uint32_t avx2 = 1u << 5, avx512f = 1u << 16, avx512dq = 1u << 17;
-constexpr std::uint32_t all1 = fma | osxsave | avx, all7 = avx2 | avx512f | avx512dq;
+constexpr std::uint32_t all1 = fma | osxsave | avx | f16c, all7 = avx2 | avx512f | avx512dq;
 constexpr std::uint64_t x87 = 1, ymm = 0x7, zmm = 0xe7;  // as XCR0 reads with the lower states on
 
 struct Invented {
@@ -43,6 +43,7 @@ const Invented machines[] = {
     {"zmm16-31 are not saved", {13, all1, all7, 0x67}, cpu::avx2_fma},
     {"zmm is saved, but not ymm", {13, all1, all7, 0xe3}, cpu::none},
     {"AVX2 without FMA", {13, all1 & ~fma, all7, zmm}, cpu::none},
+    {"AVX2 without F16C", {13, all1 & ~f16c, all7, zmm}, cpu::none},
     {"FMA and AVX without AVX2", {13, all1, 0, ymm}, cpu::none},
     {"AVX2 bit, but no AVX", {13, all1 & ~avx, all7, zmm}, cpu::none},
     {"AVX512F without DQ", {13, all1, avx2 | avx512f, zmm}, cpu::avx2_fma},
