@@ -1,6 +1,7 @@
 // attn: scaled dot-product attention for CPUs. This header includes all others.
 //
 //   attention.hpp   attention(AttentionArgs), workspace_size()      the operator
+//   options.hpp     options::pytorch(), flash_attention(), onnx()   options as other systems mean them
 //   layers.hpp      SelfAttention, MultiHeadAttention               with projections and weights
 //   softmax.hpp     softmax()                                       the fused row kernel
 //   tensor.hpp      Tensor, Output, bhtd(), bthd(), Mask, Bias      views of the caller's memory
@@ -12,6 +13,7 @@
 #include "attn/attention.hpp"
 #include "attn/isa.hpp"
 #include "attn/layers.hpp"
+#include "attn/options.hpp"
 #include "attn/parallel.hpp"
 #include "attn/softmax.hpp"
 #include "attn/status.hpp"

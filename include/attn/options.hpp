@@ -1,0 +1,79 @@
+// Options the way another system means them, for code that is moved from there. Each function sets the members that it
+// names and no other, before or after the shapes and tensors unless it says otherwise. Bool masks of PyTorch's function
+// and of ONNX go in args.mask as they are, and float masks in args.bias: true means "may attend", as here.
+#pragma once
+
+#include <cstdint>
+
+#include "attn/attention.hpp"
+
+namespace attn::options {
+
+// PyTorch: F.scaled_dot_product_attention(q, k, v, is_causal, scale). Causal stands at the top left: query t sees keys
+// 0 .. t, also where there are more keys than queries.
+// Sets causal, alignment, query_offsets, scale. scale 0 is PyTorch's None: 1 / sqrt(head_dim).
+inline void pytorch(AttentionArgs& args, bool is_causal = false, float scale = 0) noexcept {
+  args.causal = is_causal;
+  args.alignment = Alignment::top_left;
+  args.query_offsets = nullptr;
+  args.scale = scale;
+}
+
+// FlashAttention from 2.1 on: flash_attn_func(q, k, v, softmax_scale, causal, (window_left, window_right), softcap,
+// alibi_slopes). All of it stands at the bottom right: the last query at the last key. Its tensors are bthd().
+// For flash_attn_varlen_func set cu_query_lengths and cu_key_lengths too (its int32 arrays as int64, its max_seqlens
+// are query_length and key_length); for the lengths of a cache (flash_attn_with_kvcache) set key_lengths. Sets causal,
+// window_left, window_right (0 if causal, whatever is given), alignment, query_offsets, softcap, scale, alibi_slopes
+// ([query_heads], must outlive the call of attention()).
+inline void flash_attention(AttentionArgs& args, bool causal = false, std::int64_t window_left = -1,
+                            std::int64_t window_right = -1, float softcap = 0, float scale = 0,
+                            const float* alibi_slopes = nullptr) noexcept {
+  args.causal = causal;
+  args.window_left = window_left;
+  args.window_right = causal ? 0 : window_right;
+  args.alignment = Alignment::bottom_right;
+  args.query_offsets = nullptr;
+  args.softcap = softcap;
+  args.scale = scale;
+  args.alibi_slopes = alibi_slopes;
+}
+
+// The attributes and inputs of ONNX's Attention (opset 23 to 25) that say where a query may look, with its defaults.
+struct OnnxAttributes {
+  bool is_causal = false;
+  float scale = 0, softcap = 0;  // 0: absent
+  std::int64_t left_window_size = -1, right_window_size = -1;
+  std::int64_t past_length = 0;  // rows of past_key; args.key and args.value then hold past and new rows, one after the
+                                 // other, as present_key and present_value do
+  const std::int64_t* nonpad_kv_seqlen = nullptr;  // [batch]; not together with a past, as in ONNX
+};
+
+// ONNX: query row 0 stands at past_length, at nonpad_kv_seqlen[b] - query_length (which may be negative), or at 0.
+// Where that is neither top left nor bottom right, because the past is followed by more or fewer keys than queries, the
+// positions are written to offsets: [batch], the caller's, must outlive the call of attention(). It may be null
+// otherwise; a null that would be needed is an error that attention() reports.
+// A mask with fewer columns than keys must be made longer: ONNX excludes the keys behind it, false or -inf.
+// Reads batch, query_length and key_length, so set those first.
+// Sets causal, window_left, window_right, alignment, query_offsets, key_lengths, softcap, scale.
+inline void onnx(AttentionArgs& args, const OnnxAttributes& attributes, std::int64_t* offsets) noexcept {
+  args.causal = attributes.is_causal;
+  args.window_left = attributes.left_window_size;
+  args.window_right = attributes.right_window_size;
+  args.query_offsets = nullptr;
+  args.key_lengths = attributes.nonpad_kv_seqlen;
+  args.softcap = attributes.softcap;
+  args.scale = attributes.scale;
+  if (attributes.nonpad_kv_seqlen) {
+    args.alignment = Alignment::bottom_right;  // of the item's own length
+  } else if (attributes.past_length == 0) {
+    args.alignment = Alignment::top_left;
+  } else if (attributes.past_length == args.key_length - args.query_length) {
+    args.alignment = Alignment::bottom_right;
+  } else {
+    args.alignment = Alignment::given;
+    args.query_offsets = offsets;
+    for (std::int64_t b = 0; offsets && b < args.batch; ++b) offsets[b] = attributes.past_length;
+  }
+}
+
+}  // namespace attn::options
