@@ -13,8 +13,18 @@ using std::int64_t;
 constexpr double nan = std::numeric_limits<double>::quiet_NaN();
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-const float* row_of(const attn::Tensor& x, int64_t b, int64_t h, int64_t r) {
-  return static_cast<const float*>(x.data) + b * x.batch_stride + h * x.head_stride + r * x.row_stride;
+double f16_value(std::uint16_t h) {
+  const double sign = h & 0x8000 ? -1 : 1;
+  const int exponent = h >> 10 & 31, fraction = h & 1023;
+  if (exponent == 31) return fraction ? nan : sign * infinity;
+  return sign * (exponent ? std::ldexp(1024 + fraction, exponent - 25) : std::ldexp(fraction, -24));
+}
+
+double bf16_value(std::uint16_t h) {
+  const double sign = h & 0x8000 ? -1 : 1;
+  const int exponent = h >> 7 & 255, fraction = h & 127;
+  if (exponent == 255) return fraction ? nan : sign * infinity;
+  return sign * (exponent ? std::ldexp(128 + fraction, exponent - 134) : std::ldexp(fraction, -133));
 }
 
 // Strides of a dimension of size 1 may hold anything; index 0 times anything is 0, so they need no care.
@@ -31,21 +41,38 @@ int64_t add(int64_t a, int64_t b) {
   return a + b;
 }
 
-int64_t keys_of(const AttentionArgs& a, int64_t b) { return a.key_lengths ? a.key_lengths[b] : a.key_length; }
+// Item b of the batch: where its rows begin in the tensors, and how many there are.
+struct Item {
+  int64_t b, tensor_batch, first_query, queries, first_key, keys, all_keys;
+};
 
-int64_t position_of(const AttentionArgs& a, int64_t b, int64_t t) {
-  if (a.alignment == attn::Alignment::top_left) return t;
-  if (a.alignment == attn::Alignment::given) return add(a.query_offsets[b], t);
-  return keys_of(a, b) - a.query_length + t;
+Item item_of(const AttentionArgs& a, int64_t b) {
+  Item x{b, b, 0, a.query_length, 0, a.key_length, a.key_length};
+  if (a.cu_query_lengths)
+    x = {b,
+         0,
+         a.cu_query_lengths[b],
+         a.cu_query_lengths[b + 1] - a.cu_query_lengths[b],
+         a.cu_key_lengths[b],
+         a.cu_key_lengths[b + 1] - a.cu_key_lengths[b],
+         a.cu_key_lengths[b + 1] - a.cu_key_lengths[b]};
+  if (a.key_lengths) x.keys = a.key_lengths[b];
+  return x;
 }
 
-bool may_attend(const AttentionArgs& a, int64_t b, int64_t h, int64_t t, int64_t j) {
-  const int64_t p = position_of(a, b, t);
-  if (j >= keys_of(a, b)) return false;
+int64_t position_of(const AttentionArgs& a, const Item& x, int64_t t) {
+  if (a.alignment == attn::Alignment::top_left) return t;
+  if (a.alignment == attn::Alignment::given) return add(a.query_offsets[x.b], t);
+  return x.keys - x.queries + t;
+}
+
+bool may_attend(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int64_t j) {
+  const int64_t p = position_of(a, x, t);
+  if (j >= x.keys) return false;
   if (a.causal && j > p) return false;
   if (a.window_left >= 0 && add(j, a.window_left) < p) return false;
   if (a.window_right >= 0 && j > add(p, a.window_right)) return false;
-  return !a.mask.data || element(a.mask, b, h, t, j) != 0;
+  return !a.mask.data || element(a.mask, x.b, h, t, j) != 0;
 }
 
 // The score at each stage of its life; the last is what the softmax sees.
@@ -53,12 +80,11 @@ struct Score {
   double scaled, capped, biased, error;
 };
 
-Score score(const AttentionArgs& a, int64_t b, int64_t h, int64_t t, int64_t j) {
-  const float* q = row_of(a.query, b, h, t);
-  const float* k = row_of(a.key, b, h / (a.query_heads / a.kv_heads), j);
+Score score(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int64_t j) {
   double dot = 0, squares = 0;
   for (int64_t d = 0; d < a.head_dim; ++d) {
-    dot += static_cast<double>(q[d]) * static_cast<double>(k[d]);
+    dot += element_of(a.query, x.tensor_batch, h, x.first_query + t, d) *
+           element_of(a.key, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j, d);
     squares += dot * dot;
   }
   const double scale = a.scale == 0 ? 1 / std::sqrt(static_cast<double>(a.head_dim)) : static_cast<double>(a.scale);
@@ -69,9 +95,18 @@ Score score(const AttentionArgs& a, int64_t b, int64_t h, int64_t t, int64_t j) 
   const double cap = static_cast<double>(a.softcap);
   s.capped = cap == 0 ? s.scaled : cap * std::tanh(s.scaled / cap);
   s.biased = s.capped;
-  if (a.alibi_slopes)
-    s.biased -= static_cast<double>(a.alibi_slopes[h]) * std::fabs(static_cast<double>(position_of(a, b, t) - j));
-  if (a.bias.data) s.biased += static_cast<double>(element(a.bias, b, h, t, j));
+  // Each step rounds once, by up to u of what it gives: the cap a few times, as tanh is a few u off.
+  constexpr double u = 0x1p-24;
+  if (cap != 0) s.error += 4 * u * std::fabs(s.capped);
+  if (a.alibi_slopes) {
+    s.biased -= static_cast<double>(a.alibi_slopes[h]) * std::fabs(static_cast<double>(position_of(a, x, t) - j));
+    s.error += u * std::fabs(s.biased);
+  }
+  if (a.bias.data) {
+    s.biased += static_cast<double>(element(a.bias, x.b, h, t, j));
+    s.error += u * std::fabs(s.biased);
+  }
+  if (cap != 0 || a.alibi_slopes || a.bias.data || a.sinks) s.error += u * std::fabs(s.scaled);
   return s;
 }
 
@@ -79,7 +114,7 @@ Score score(const AttentionArgs& a, int64_t b, int64_t h, int64_t t, int64_t j) 
 double normalize(const std::vector<double>& s, const std::vector<char>& allowed, const float* sink,
                  std::vector<double>& weights) {
   double m = sink ? static_cast<double>(*sink) : -infinity;
-  bool spoilt = false;
+  bool spoilt = std::isnan(m) || m == infinity;
   for (std::size_t j = 0; j < s.size(); ++j)
     if (allowed[j]) {
       spoilt = spoilt || std::isnan(s[j]) || s[j] == infinity;
@@ -91,6 +126,7 @@ double normalize(const std::vector<double>& s, const std::vector<char>& allowed,
   double sum = sink ? std::exp(static_cast<double>(*sink) - m) : 0;
   for (std::size_t j = 0; j < s.size(); ++j)
     if (allowed[j]) sum += weights[j] = spoilt ? nan : std::exp(s[j] - m);
+  if (spoilt) sum = nan;
   for (std::size_t j = 0; j < s.size(); ++j)
     if (allowed[j]) weights[j] /= sum;  // an excluded key weighs 0 in a NaN row, too
   return m + std::log(sum);
@@ -98,46 +134,65 @@ double normalize(const std::vector<double>& s, const std::vector<char>& allowed,
 
 }  // namespace
 
+double element_of(const attn::Tensor& x, int64_t b, int64_t h, int64_t r, int64_t c) {
+  const int64_t index = b * x.batch_stride + h * x.head_stride + r * x.row_stride + c;
+  if (x.dtype == attn::DType::f16) return f16_value(static_cast<const std::uint16_t*>(x.data)[index]);
+  if (x.dtype == attn::DType::bf16) return bf16_value(static_cast<const std::uint16_t*>(x.data)[index]);
+  return static_cast<double>(static_cast<const float*>(x.data)[index]);
+}
+
 Attended attend(const AttentionArgs& a) {
   Attended result;
-  const std::size_t keys = static_cast<std::size_t>(a.key_length);
-  std::vector<double> s(keys), weights(keys), output(static_cast<std::size_t>(a.value_dim));
-  std::vector<char> allowed(keys);
+  const std::size_t columns = static_cast<std::size_t>(a.value_dim);
   result.largest_value = std::numeric_limits<float>::min();
+  const int64_t all_queries = a.cu_query_lengths ? a.cu_query_lengths[a.batch] : a.batch * a.query_length;
+  const int64_t all_keys = a.cu_key_lengths ? a.cu_key_lengths[a.batch] : a.batch * a.key_length;
+  result.output.resize(static_cast<std::size_t>(all_queries * a.query_heads) * columns);
+  result.log_sum_exp.resize(static_cast<std::size_t>(all_queries * a.query_heads));
+  result.key_weight_sums.resize(static_cast<std::size_t>(all_keys * a.query_heads));
 
-  for (int64_t b = 0; b < a.batch; ++b)
-    for (int64_t h = 0; h < a.query_heads; ++h)
-      for (int64_t t = 0; t < a.query_length; ++t) {
-        for (int64_t j = 0; j < a.key_length; ++j) {
-          const std::size_t i = static_cast<std::size_t>(j);
-          allowed[i] = may_attend(a, b, h, t, j);
+  for (int64_t b = 0; b < a.batch; ++b) {
+    const Item x = item_of(a, b);
+    for (int64_t h = 0; h < a.query_heads; ++h) {
+      // Rows of the results: [batch, heads, queries], or [heads, all queries] if packed; keys likewise.
+      const int64_t first_row =
+          a.cu_query_lengths ? h * all_queries + x.first_query : (b * a.query_heads + h) * x.queries;
+      const int64_t first_sum = a.cu_key_lengths ? h * all_keys + x.first_key : (b * a.query_heads + h) * x.all_keys;
+      for (int64_t t = 0; t < x.queries; ++t) {
+        std::vector<double> s, weights(static_cast<std::size_t>(x.all_keys));
+        std::vector<char> allowed;
+        for (int64_t j = 0; j < x.all_keys; ++j) {
+          allowed.push_back(may_attend(a, x, h, t, j));
+          const bool there = a.scores.data && a.scores_stage != attn::ScoresStage::biased && j < x.keys;
           Score stages{-infinity, -infinity, -infinity, 0};
-          if (allowed[i]) stages = score(a, b, h, t, j);
-          s[i] = stages.biased;
+          if (allowed.back() || there) stages = score(a, x, h, t, j);
+          s.push_back(allowed.back() ? stages.biased : -infinity);
           if (std::isfinite(stages.error)) result.score_error = std::max(result.score_error, stages.error);
           result.scores.push_back(a.scores_stage == attn::ScoresStage::scaled   ? stages.scaled
                                   : a.scores_stage == attn::ScoresStage::capped ? stages.capped
-                                                                                : stages.biased);
+                                                                                : s.back());
         }
+        const std::size_t row = static_cast<std::size_t>(first_row + t);
         const double log_sum = normalize(s, allowed, a.sinks ? a.sinks + h : nullptr, weights);
-        const bool empty = log_sum == -infinity;
-
-        std::fill(output.begin(), output.end(), 0.0);
-        for (int64_t j = 0; j < a.key_length; ++j) {
+        result.log_sum_exp[row] = log_sum;
+        // A sink that is NaN or infinite spoils its row even if the row sees no key.
+        if (std::isnan(log_sum)) std::fill_n(result.output.begin() + static_cast<int64_t>(row * columns), columns, nan);
+        for (int64_t j = 0; j < x.all_keys; ++j) {
           const std::size_t i = static_cast<std::size_t>(j);
-          if (!allowed[i] || empty) continue;
-          const float* v = row_of(a.value, b, h / (a.query_heads / a.kv_heads), j);
-          for (std::size_t e = 0; e < output.size(); ++e) {
-            const double value = static_cast<double>(v[e]);
-            output[e] += weights[i] * value;
+          if (!allowed[i] || log_sum == -infinity) continue;
+          result.key_weight_sums[static_cast<std::size_t>(first_sum + j)] += weights[i];
+          for (std::size_t e = 0; e < columns; ++e) {
+            const double value = element_of(a.value, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j,
+                                            static_cast<int64_t>(e));
+            result.output[row * columns + e] += weights[i] * value;
             if (std::isfinite(value)) result.largest_value = std::max(result.largest_value, std::fabs(value));
           }
         }
-        result.output.insert(result.output.end(), output.begin(), output.end());
         result.weights.insert(result.weights.end(), weights.begin(), weights.end());
         result.allowed.insert(result.allowed.end(), allowed.begin(), allowed.end());
-        result.log_sum_exp.push_back(log_sum);
       }
+    }
+  }
   return result;
 }
 

@@ -10,9 +10,11 @@
 namespace test {
 
 // All dense: output [batch, query_heads, query_length, value_dim]; weights, scores and allowed [.., key_length];
-// log_sum_exp [batch, query_heads, query_length].
+// log_sum_exp [batch, query_heads, query_length], key_weight_sums [batch, query_heads, key_length]. Of a packed batch:
+// output [query_heads, all queries, value_dim], log_sum_exp [query_heads, all queries], key_weight_sums [query_heads,
+// all keys], and no order that is of use in the others.
 struct Attended {
-  std::vector<double> output, weights, scores, log_sum_exp;
+  std::vector<double> output, weights, scores, log_sum_exp, key_weight_sums;
   std::vector<char> allowed;  // may the query attend to the key?
   double largest_value = 0;   // max |v| over the finite values that some query may attend to, at least 2^-126
 
@@ -21,9 +23,13 @@ struct Attended {
   double score_error = 0;
 };
 
-// float32 tensors only. scale = 0 is 1 / sqrt(head_dim). A score of +inf or NaN makes the row NaN; a row without keys,
-// or with only -inf, has output 0, weights 0 and log-sum-exp -inf. Scores hold -inf where the key is excluded.
+// scale = 0 is 1 / sqrt(head_dim). A score or sink of +inf or NaN makes the row NaN; a row without keys, or with only
+// -inf, has output 0, weights 0 and log-sum-exp -inf or the sink. Scores hold -inf from the key length on; biased,
+// where the key is excluded.
 Attended attend(const attn::AttentionArgs& args);
+
+// One element of a tensor of any type.
+double element_of(const attn::Tensor& x, std::int64_t batch, std::int64_t head, std::int64_t row, std::int64_t column);
 
 // softmax(scale * x) of one row; the sign of a zero or infinite product is that of x * |scale| or -x * |scale|, so that
 // an infinite x times a scale of 0 is infinite. A row of -inf is 0, a row with NaN or +inf is NaN.

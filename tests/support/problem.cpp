@@ -1,5 +1,6 @@
 #include "problem.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
@@ -20,6 +21,15 @@ std::string exact_zeros(const std::vector<float>& got, const std::vector<double>
   return "";
 }
 
+// Half the distance of two neighbours of that type at x: what rounding may be off.
+double rounding(attn::DType type, double x) {
+  if (type == attn::DType::f32 || !std::isfinite(x)) return 0;
+  int exponent;
+  std::frexp(x, &exponent);  // x in 2^exponent * [1/2, 1)
+  const bool f16 = type == attn::DType::f16;
+  return f16 ? std::ldexp(1.0, std::max(exponent, -13) - 12) : std::ldexp(1.0, std::max(exponent, -125) - 9);
+}
+
 }  // namespace
 
 std::string describe(const attn::AttentionArgs& a) {
@@ -28,11 +38,14 @@ std::string describe(const attn::AttentionArgs& a) {
   std::snprintf(
       line, sizeof line,
       "path %s B=%lld H=%lld/%lld Tq=%lld Tk=%lld D=%lld Dv=%lld scale=%g causal=%d alignment=%d window=%lld,%lld "
-      "offset=%lld length=%lld",
+      "offset=%lld length=%lld mask=%d bias=%d softcap=%g alibi=%d sinks=%d packed=%d types=%d%d%d%d",
       name_of(a.path), number(a.batch), number(a.query_heads), number(a.kv_heads), number(a.query_length),
       number(a.key_length), number(a.head_dim), number(a.value_dim), static_cast<double>(a.scale), a.causal,
       static_cast<int>(a.alignment), number(a.window_left), number(a.window_right),
-      number(a.query_offsets ? a.query_offsets[0] : -999), number(a.key_lengths ? a.key_lengths[0] : -999));
+      number(a.query_offsets ? a.query_offsets[0] : -999), number(a.key_lengths ? a.key_lengths[0] : -999),
+      a.mask.data != nullptr, a.bias.data != nullptr, static_cast<double>(a.softcap), a.alibi_slopes != nullptr,
+      a.sinks != nullptr, a.cu_query_lengths != nullptr, static_cast<int>(a.query.dtype), static_cast<int>(a.key.dtype),
+      static_cast<int>(a.value.dtype), static_cast<int>(a.output.dtype));
   return line;
 }
 
@@ -65,8 +78,21 @@ void Problem::want_weights() {
 }
 
 void Problem::want_logsumexp() {
-  logsumexp.assign(count(args.batch, args.query_heads, args.query_length, 1), canary);
+  const std::int64_t rows = args.cu_query_lengths ? args.cu_query_lengths[args.batch] : args.batch * args.query_length;
+  logsumexp.assign(count(1, args.query_heads, rows, 1), canary);
   args.logsumexp = logsumexp.data();
+}
+
+void Problem::want_key_weight_sums() {
+  const std::int64_t keys = args.cu_key_lengths ? args.cu_key_lengths[args.batch] : args.batch * args.key_length;
+  key_weight_sums.assign(count(1, args.query_heads, 1, keys), canary);
+  args.key_weight_sums = key_weight_sums.data();
+}
+
+void Problem::want_scores(attn::ScoresStage stage) {
+  scores.assign(count(args.batch, args.query_heads, args.query_length, args.key_length), canary);
+  args.scores = attn::bhtd(scores.data(), args.query_heads, args.query_length, args.key_length);
+  args.scores_stage = stage;
 }
 
 std::string Problem::run() {
@@ -92,11 +118,18 @@ std::string Problem::check() {
   constexpr double u = 0x1p-24;
   const double keys = static_cast<double>(args.key_length);
   // A value that is broadcast over the keys is added again and again with the same error.
-  const double sum = args.value.row_stride == 0 ? keys / 2 : std::sqrt(keys) / 4;
-  const double tolerance = want.score_error + (3 + sum) * u;
-  const std::vector<float> got = gather(args.output, args.batch, args.query_heads, args.query_length, args.value_dim);
-  if (const std::string d = difference(got, want.output, tolerance * want.largest_value); !d.empty())
-    return "output " + d;
+  const double sum_of_keys = args.value.row_stride == 0 ? keys / 2 : std::sqrt(keys) / 4;
+  const double tolerance = want.score_error + (3 + sum_of_keys) * u;
+  const bool packed = args.cu_query_lengths != nullptr;
+  const std::vector<float> got = gather(args.output, packed ? 1 : args.batch, args.query_heads,
+                                        packed ? args.cu_query_lengths[args.batch] : args.query_length, args.value_dim);
+  if (got.size() != want.output.size()) return "output " + sizes_differ(got.size(), want.output.size());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    const double bound = tolerance * want.largest_value + rounding(args.output.dtype, want.output[i]);
+    if (!close(static_cast<double>(got[i]), want.output[i], bound))
+      return "output " + std::to_string(i) + " is " + std::to_string(got[i]) + ", not " +
+             std::to_string(want.output[i]) + ", tolerance " + std::to_string(bound);
+  }
 
   const std::size_t rows = want.log_sum_exp.size();
   for (std::size_t r = 0; r < rows; ++r) {
@@ -110,10 +143,27 @@ std::string Problem::check() {
       return "logsumexp " + std::to_string(r) + " is " + std::to_string(args.logsumexp[r]) + ", not " +
              std::to_string(lse);
   }
-  if (!args.weights.data) return "";
-  const std::vector<float> w = gather(args.weights, args.batch, args.query_heads, args.query_length, args.key_length);
-  if (const std::string d = difference(w, want.weights, tolerance); !d.empty()) return "weights " + d;
-  return exact_zeros(w, want.weights, "weights");
+  if (args.weights.data) {
+    const std::vector<float> w = gather(args.weights, args.batch, args.query_heads, args.query_length, args.key_length);
+    if (const std::string d = difference(w, want.weights, tolerance); !d.empty()) return "weights " + d;
+    if (const std::string d = exact_zeros(w, want.weights, "weights"); !d.empty()) return d;
+  }
+  if (args.scores.data) {
+    const std::vector<float> s = gather(args.scores, args.batch, args.query_heads, args.query_length, args.key_length);
+    // The largest error of a few thousand scores is four or five standard deviations.
+    if (const std::string d = difference(s, want.scores, 5 * want.score_error); !d.empty()) return "scores " + d;
+  }
+  for (std::size_t i = 0; i < key_weight_sums.size(); ++i) {
+    // Each weight is off as above, and the sum is rounded in groups of 64 and then from group to group.
+    const double sum = want.key_weight_sums[i], terms = 64 + static_cast<double>(args.query_length) / 64;
+    // A weight that is below 2^-126 before the division is 0.
+    const double bound = sum * (4 * want.score_error + (8 + sum_of_keys + terms) * u) +
+                         static_cast<double>(args.query_length) * 0x1p-126;
+    if (!close(static_cast<double>(key_weight_sums[i]), sum, bound) || (sum == 0 && bits(key_weight_sums[i]) != 0))
+      return "key_weight_sums " + std::to_string(i) + " is " + std::to_string(key_weight_sums[i]) + ", not " +
+             std::to_string(sum);
+  }
+  return "";
 }
 
 std::vector<float> gather(const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows,
@@ -121,11 +171,8 @@ std::vector<float> gather(const attn::Output& x, std::int64_t batch, std::int64_
   std::vector<float> dense;
   for (std::int64_t b = 0; b < batch; ++b)
     for (std::int64_t h = 0; h < heads; ++h)
-      for (std::int64_t r = 0; r < rows; ++r) {
-        const float* row =
-            static_cast<const float*>(x.data) + b * x.batch_stride + h * x.head_stride + r * x.row_stride;
-        dense.insert(dense.end(), row, row + columns);
-      }
+      for (std::int64_t r = 0; r < rows; ++r)
+        for (std::int64_t c = 0; c < columns; ++c) dense.push_back(static_cast<float>(element_of(x, b, h, r, c)));
   return dense;
 }
 

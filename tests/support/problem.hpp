@@ -32,6 +32,8 @@ class Problem {
 
   void want_weights();
   void want_logsumexp();
+  void want_key_weight_sums();
+  void want_scores(attn::ScoresStage stage);
 
   // Runs the call, in a workspace full of NaN that shows what is read before it is written: "" or what is wrong.
   std::string run();
@@ -45,10 +47,10 @@ class Problem {
   std::string check();
 
   attn::AttentionArgs args;
-  std::vector<float> q, k, v, output, weights, logsumexp;
+  std::vector<float> q, k, v, output, weights, logsumexp, key_weight_sums, scores;
 };
 
-// The elements of a result, read through its strides, dense.
+// The elements of a result, read through its strides, dense and as float.
 std::vector<float> gather(const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows,
                           std::int64_t columns);
 

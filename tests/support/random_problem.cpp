@@ -1,0 +1,171 @@
+#include "random_problem.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "compare.hpp"
+
+namespace test {
+namespace {
+
+using std::int64_t;
+
+bool third(Random& random) { return random.integer(0, 2) == 0; }
+
+// A half near a float of ordinary size, by another way than the library: bf16 by cutting, f16 by search.
+std::uint16_t to_half(float x, attn::DType type) {
+  if (type == attn::DType::bf16) return static_cast<std::uint16_t>(bits(x) >> 16);
+  const double size = std::fabs(static_cast<double>(x));
+  int low = 0, high = 0x7bff;
+  while (low < high) {  // the largest f16 that is not above
+    const std::uint16_t middle = static_cast<std::uint16_t>((low + high + 1) / 2);
+    const attn::Tensor one{&middle, attn::DType::f16, 0, 0, 0};
+    element_of(one, 0, 0, 0, 0) <= size ? low = middle : high = middle - 1;
+  }
+  return static_cast<std::uint16_t>(low | (x < 0 ? 0x8000 : 0));
+}
+
+// Four strides of a mask or bias: dense, broadcast, transposed, or walked backwards. `start` is where element 0 stands.
+template <class Quad>
+void choose_strides(Random& random, Quad& x, const int64_t (&sizes)[4], int64_t& count, int64_t& start) {
+  int64_t* strides[4] = {&x.batch_stride, &x.head_stride, &x.row_stride, &x.column_stride};
+  int order[4] = {3, 2, 1, 0};
+  if (third(random)) std::swap(order[random.integer(0, 3)], order[random.integer(0, 3)]);
+  count = 1, start = 0;
+  for (const int i : order) {
+    if (sizes[i] <= 1) {
+      *strides[i] = random.pick(std::vector<int64_t>{0, 999, -3});
+    } else if (!third(random)) {
+      const int64_t stride = count + (i != 3 && random.flip() ? random.integer(0, 5) : 0);
+      const bool backward = random.integer(0, 5) == 0;
+      *strides[i] = backward ? -stride : stride;
+      if (backward) start += (sizes[i] - 1) * stride;
+      count += (sizes[i] - 1) * stride;
+    }
+  }
+}
+
+}  // namespace
+
+RandomProblem::RandomProblem(Random& random, attn::Path path) {
+  const std::vector<int64_t> lengths{0, 1, 2, 5, 11, 12, 13, 16, 17, 31, 48, 49, 64, 65, 96, 97, 128, 130};
+  const std::vector<int64_t> dims{1, 2, 7, 15, 16, 17, 31, 32, 33, 64, 65, 80, 100};
+  Shape s;
+  s.batch = random.pick(std::vector<int64_t>{0, 1, 1, 2, 3});
+  s.kv_heads = random.integer(1, 2);
+  s.query_heads = s.kv_heads * random.integer(1, 3);
+  s.query_length = random.pick(lengths);
+  s.key_length = random.integer(0, 9) == 0 ? random.integer(500, 1100) : random.pick(lengths);
+  s.head_dim = random.pick(dims);
+  s.value_dim = random.pick(dims);
+  while (s.batch * s.query_heads * s.query_length * s.key_length * (s.head_dim + s.value_dim) > 1000000)
+    s.query_length = s.query_length / 2, s.head_dim = s.head_dim / 2 + 1, s.value_dim = s.value_dim / 2 + 1;
+  problem = std::make_unique<Problem>(s);
+  attn::AttentionArgs& a = args();
+  a.path = path;
+
+  int64_t queries = s.query_length, keys = s.key_length, batch = s.batch;
+  if (third(random)) {  // packed
+    cu_queries_ = cu_keys_ = {0};
+    for (int64_t b = 0; b < s.batch; ++b) {
+      cu_queries_.push_back(cu_queries_.back() + random.integer(0, s.query_length));
+      cu_keys_.push_back(cu_keys_.back() + random.integer(0, s.key_length));
+    }
+    a.cu_query_lengths = cu_queries_.data(), a.cu_key_lengths = cu_keys_.data();
+    queries = cu_queries_.back(), keys = cu_keys_.back(), batch = 1;
+  }
+  const Rows rows = path == attn::Path::blas ? Rows::forward : Rows::any;
+  a.query = store(random, {batch, s.query_heads, queries, s.head_dim}, rows, q_);
+  a.key = store(random, {batch, s.kv_heads, keys, s.head_dim}, rows, k_);
+  a.value = store(random, {batch, s.kv_heads, keys, s.value_dim}, rows, v_);
+  o_.strided = random_layout(random, {batch, s.query_heads, queries, s.value_dim}, rows, Use::result, canary);
+  a.output = o_.strided.output();
+  if (third(random)) {
+    a.output.dtype = random.flip() ? attn::DType::f16 : attn::DType::bf16;
+    o_.halves.assign(o_.strided.storage.size(), 0x7fff);
+    a.output.data = o_.halves.data() + o_.strided.start;
+  }
+  choose_keys(random);
+  choose_scores(random);
+  if (random.flip()) problem->want_logsumexp();
+  if (third(random)) problem->want_key_weight_sums();
+  if (third(random) && !a.cu_query_lengths) problem->want_weights();
+  if (third(random) && !a.cu_query_lengths && path == attn::Path::blas)
+    problem->want_scores(static_cast<attn::ScoresStage>(random.integer(0, 2)));
+}
+
+attn::Tensor RandomProblem::store(Random& random, const Dims& dims, Rows rows, Stored& stored) {
+  stored.strided = random_layout(random, dims, rows, Use::input);
+  attn::Tensor t = stored.strided.tensor();
+  if (!third(random)) return t;
+  t.dtype = random.flip() ? attn::DType::f16 : attn::DType::bf16;
+  for (const float x : stored.strided.storage) stored.halves.push_back(to_half(x, t.dtype));
+  t.data = stored.halves.data() + stored.strided.start;
+  return t;
+}
+
+void RandomProblem::choose_keys(Random& random) {
+  attn::AttentionArgs& a = args();
+  a.causal = third(random);
+  if (third(random)) a.window_left = random.integer(0, 60);
+  if (third(random)) a.window_right = random.integer(0, 60);
+  a.alignment = static_cast<attn::Alignment>(random.integer(0, 2));
+  for (std::size_t b = 0; b < static_cast<std::size_t>(a.batch); ++b) {
+    offsets_.push_back(random.integer(-9, a.key_length + 3));
+    key_lengths_.push_back(random.integer(0, a.cu_key_lengths ? cu_keys_[b + 1] - cu_keys_[b] : a.key_length));
+  }
+  if (a.alignment == attn::Alignment::given) a.query_offsets = offsets_.data();
+  if (third(random)) a.key_lengths = key_lengths_.data();
+  if (!third(random)) return;
+  int64_t count, start;
+  choose_strides(random, a.mask, {a.batch, a.query_heads, a.query_length, a.key_length}, count, start);
+  const int64_t kind = random.integer(0, 4), period = random.integer(1, 200);
+  for (int64_t i = 0; i < count; ++i)  // scattered, in stripes, all, none, or few
+    mask_.push_back(static_cast<std::uint8_t>(kind == 0   ? random.integer(0, 3) * random.integer(1, 80)
+                                              : kind == 1 ? i / period % 2
+                                              : kind == 2 ? 1
+                                              : kind == 3 ? 0
+                                                          : random.integer(0, 20) == 0));
+  a.mask.data = mask_.data() + start;
+}
+
+void RandomProblem::choose_scores(Random& random) {
+  attn::AttentionArgs& a = args();
+  a.scale = random.pick(std::vector<float>{0.0f, 0.0f, 0.3f, -0.3f});
+  if (third(random)) a.softcap = random.uniform(0.3f, 20);
+  const auto fill = [&](std::vector<float>& x, int64_t n, float size) {
+    for (int64_t i = 0; i < n; ++i) x.push_back(size * random.normal());
+  };
+  if (third(random)) {
+    int64_t count, start;
+    choose_strides(random, a.bias, {a.batch, a.query_heads, a.query_length, a.key_length}, count, start);
+    fill(bias_, count, 1);
+    for (float& x : bias_)
+      if (random.integer(0, 30) == 0) x = -std::numeric_limits<float>::infinity();
+    a.bias.data = bias_.data() + start;
+  }
+  if (third(random)) fill(slopes_, a.query_heads, 0.1f), a.alibi_slopes = slopes_.data();
+  if (third(random)) {
+    fill(sinks_, a.query_heads, 2);
+    if (third(random)) sinks_[0] = -std::numeric_limits<float>::infinity();
+    a.sinks = sinks_.data();
+  }
+}
+
+std::vector<std::uint32_t> RandomProblem::results() {
+  const attn::AttentionArgs& a = args();
+  std::vector<std::uint32_t> all;
+  if (const std::string failure = problem->run(); !failure.empty()) return all;
+  const bool packed = a.cu_query_lengths != nullptr;
+  const std::vector<float> output = gather(a.output, packed ? 1 : a.batch, a.query_heads,
+                                           packed ? a.cu_query_lengths[a.batch] : a.query_length, a.value_dim);
+  all.push_back(1);  // not empty
+  const std::vector<float>* const parts[] = {&output, &problem->weights, &problem->logsumexp, &problem->key_weight_sums};
+  for (const std::vector<float>* x : parts)
+    for (const float value : *x) all.push_back(bits(value));
+  return all;
+}
+
+}  // namespace test
