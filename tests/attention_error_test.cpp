@@ -147,6 +147,8 @@ TEST_CASE("error: values that an enum does not have", "[attention][error]") {
       {"query.dtype", "4", [](AttentionArgs& a) { a.query.dtype = static_cast<attn::DType>(4); }},
       {"key.dtype", "-1", [](AttentionArgs& a) { a.key.dtype = static_cast<attn::DType>(-1); }},
       {"value.dtype", "3", [](AttentionArgs& a) { a.value.dtype = static_cast<attn::DType>(3); }},
+      {"output.dtype", "9", [](AttentionArgs& a) { a.output.dtype = static_cast<attn::DType>(9); }},
+      {"weights.dtype", "-2", [](AttentionArgs& a) { a.weights.dtype = static_cast<attn::DType>(-2); }},
   });
 }
 
@@ -239,23 +241,89 @@ TEST_CASE("error: what BLAS cannot hold", "[attention][error]") {
   }
 }
 
-TEST_CASE("error: requests that this version does not serve are named", "[attention][error]") {
-  static const std::uint8_t mask = 1;
-  static const float number[4] = {0.5f, 0.5f, 0.5f, 0.5f};
-  static float scores[2 * 4 * 3 * 4];
-  check_all(
-      {
-          {"mask", "", [](AttentionArgs& a) { a.mask.data = &mask; }},
-          {"bias", "", [](AttentionArgs& a) { a.bias.data = number; }},
-          {"softcap", "", [](AttentionArgs& a) { a.softcap = 30; }},
-          {"alibi_slopes", "", [](AttentionArgs& a) { a.alibi_slopes = number; }},
-          {"sinks", "", [](AttentionArgs& a) { a.sinks = number; }},
-          {"scores", "", [](AttentionArgs& a) { a.scores = attn::bhtd(scores, 4, 3, 4); }},
-          {"query.dtype", "", [](AttentionArgs& a) { a.query.dtype = attn::DType::f16; }},
-          {"key.dtype", "", [](AttentionArgs& a) { a.key.dtype = attn::DType::bf16; }},
-          {"value.dtype", "", [](AttentionArgs& a) { a.value.dtype = attn::DType::f16; }},
-      },
-      StatusCode::unsupported);
-  check_refused({"weights", "streaming", [](AttentionArgs& a) { a.weights = attn::bhtd(scores, 4, 3, 4); }},
+TEST_CASE("error: masks and biases beyond all memory", "[attention][error]") {
+  static const std::uint8_t mask[4] = {};
+  static const float bias[4] = {};
+  check_all({
+      {"mask", std::to_string(top),
+       [](AttentionArgs& a) {
+         a.mask = {mask, 0, 0, 0, top};
+       }},
+      {"mask", std::to_string(bottom),
+       [](AttentionArgs& a) {
+         a.mask = {mask, 0, 0, bottom, 0};
+       }},
+      {"bias", std::to_string(top / 2),
+       [](AttentionArgs& a) {
+         a.bias = {bias, 0, top / 2, 0, 1};
+       }},
+      {"bias", std::to_string(bottom),
+       [](AttentionArgs& a) {
+         a.bias = {bias, bottom, 0, 0, 1};
+       }},
+  });
+}
+
+TEST_CASE("error: what a call reads beside its tensors overlaps a result", "[attention][error]") {
+  check_all({
+      {"mask", "output",
+       [](AttentionArgs& a) {
+         a.mask = {static_cast<const std::uint8_t*>(a.output.data), 0, 0, 0, 1};
+       }},
+      {"bias", "output",
+       [](AttentionArgs& a) {
+         a.bias = {static_cast<const float*>(a.output.data), 0, 0, 0, 1};
+       }},
+      {"bias", "logsumexp",
+       [](AttentionArgs& a) {
+         a.bias = {a.logsumexp - 1, 0, 0, 0, 1};
+       }},
+      {"alibi_slopes", "output",
+       [](AttentionArgs& a) { a.alibi_slopes = static_cast<const float*>(a.output.data) + 7; }},
+      {"sinks", "logsumexp", [](AttentionArgs& a) { a.sinks = a.logsumexp; }},
+      {"key_weight_sums", "output", [](AttentionArgs& a) { a.key_weight_sums = static_cast<float*>(a.output.data); }},
+      {"key_weight_sums", "key",
+       [](AttentionArgs& a) { a.key_weight_sums = const_cast<float*>(static_cast<const float*>(a.key.data)) + 4; }},
+  });
+}
+
+TEST_CASE("error: packed batches", "[attention][error]") {
+  static const std::int64_t queries[] = {0, 2, 5}, keys[] = {0, 4, 7};
+  static const std::int64_t late[] = {1, 2, 5}, falling[] = {0, 3, 2}, long_queries[] = {0, 1, 5},
+                            long_keys[] = {0, 5, 7}, lengths[] = {4, 4};
+  const auto packed = [](const std::int64_t* q, const std::int64_t* k, const std::int64_t* length = nullptr) {
+    return [=](AttentionArgs& a) {
+      a.weights.data = nullptr;
+      a.cu_query_lengths = q, a.cu_key_lengths = k, a.key_lengths = length;
+    };
+  };
+  check_all({
+      {"cu_key_lengths", "null", packed(queries, nullptr)},
+      {"cu_query_lengths", "null", packed(nullptr, keys)},
+      {"cu_query_lengths[0]", "1", packed(late, keys)},
+      {"cu_key_lengths[0]", "1", packed(queries, late)},
+      {"cu_query_lengths[2]", "3 and 2", packed(falling, keys)},
+      {"cu_query_lengths[2]", "query_length = 3", packed(long_queries, keys)},
+      {"cu_key_lengths[1]", "key_length = 4", packed(queries, long_keys)},
+      {"key_lengths[1]", "3", packed(queries, keys, lengths)},
+  });
+}
+
+TEST_CASE("error: requests that are not served are named", "[attention][error]") {
+  static float room[2 * 4 * 3 * 4];
+  static const std::int64_t queries[] = {0, 2, 5}, keys[] = {0, 4, 7};
+  const auto packed = [](AttentionArgs& a) { a.cu_query_lengths = queries, a.cu_key_lengths = keys; };
+  check_refused({"scores", "streaming", [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4); }},
                 Path::streaming, StatusCode::unsupported);
+  check_refused({"scores", "cu_query_lengths",
+                 [=](AttentionArgs& a) { packed(a), a.weights.data = nullptr, a.scores = attn::bhtd(room, 4, 3, 4); }},
+                Path::blas, StatusCode::unsupported);
+  check_refused({"scores.dtype", "f32",
+                 [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4), a.scores.dtype = attn::DType::f16; }},
+                Path::blas, StatusCode::unsupported);
+  check_all(
+      {{"weights", "cu_query_lengths", [=](AttentionArgs& a) { packed(a), a.weights = attn::bhtd(room, 4, 3, 4); }},
+       {"weights.dtype", "f32",
+        [](AttentionArgs& a) { a.weights = attn::bhtd(room, 4, 3, 4), a.weights.dtype = attn::DType::bf16; }}},
+      StatusCode::unsupported);
 }

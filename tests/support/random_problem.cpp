@@ -162,7 +162,8 @@ std::vector<std::uint32_t> RandomProblem::results() {
   const std::vector<float> output = gather(a.output, packed ? 1 : a.batch, a.query_heads,
                                            packed ? a.cu_query_lengths[a.batch] : a.query_length, a.value_dim);
   all.push_back(1);  // not empty
-  const std::vector<float>* const parts[] = {&output, &problem->weights, &problem->logsumexp, &problem->key_weight_sums};
+  const std::vector<float>* const parts[] = {&output, &problem->weights, &problem->logsumexp,
+                                             &problem->key_weight_sums};
   for (const std::vector<float>* x : parts)
     for (const float value : *x) all.push_back(bits(value));
   return all;
