@@ -149,6 +149,39 @@ attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t co
   return report(attn::softmax(x, y, rows, columns, x_row_stride, y_row_stride, scale), message, message_size);
 }
 
+void attn_append_args_init(attn_append_args* args) {
+  if (!args) return;
+  *args = attn_append_args{};
+  args->size = sizeof *args;
+  args->batch = args->kv_heads = 1;
+}
+
+attn_status_code attn_append(const attn_append_args* args, char* message, size_t message_size) {
+  attn_append_args c;
+  attn_append_args_init(&c);
+  attn::Status status = read_struct("args", args, c);
+  if (status.ok())
+    status = attn::append({c.batch, c.kv_heads, c.new_length, c.capacity, c.head_dim, c.value_dim, convert(c.key),
+                           convert(c.value), convert(c.key_cache), convert(c.value_cache), c.new_lengths, c.lengths});
+  return report(status, message, message_size);
+}
+
+void attn_merge_args_init(attn_merge_args* args) {
+  if (!args) return;
+  *args = attn_merge_args{};
+  args->size = sizeof *args;
+}
+
+attn_status_code attn_merge(const attn_merge_args* args, char* message, size_t message_size) {
+  attn_merge_args c;
+  attn_merge_args_init(&c);
+  attn::Status status = read_struct("args", args, c);
+  if (status.ok())
+    status = attn::merge({c.parts, c.rows, c.value_dim, c.outputs, c.part_stride, c.row_stride, c.logsumexps,
+                          c.logsumexp_part_stride, c.output, c.output_row_stride, c.logsumexp});
+  return report(status, message, message_size);
+}
+
 attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t message_size) {
   attn_thread_pool* pool = nullptr;
   report(caught([&] { pool = new attn_thread_pool(threads); }), message, message_size);

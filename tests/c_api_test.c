@@ -115,6 +115,63 @@ static void test_attention(void) {
   free(a.workspace);
 }
 
+/* The fields that came with halves, masks and packed batches: two sequences packed, keys and values bf16 in a cache. */
+static void test_cache(void) {
+  static const int64_t cu_queries[] = {0, 1, TQ}, cu_keys[] = {0, 2, TK};
+  char message[256];
+  attn_attention_args a = make_args();
+  a.batch = 2;
+  a.query_length = TQ, a.key_length = TK;
+  a.cu_query_lengths = cu_queries, a.cu_key_lengths = cu_keys;
+  static float sums[HQ * TK];
+  a.key_weight_sums = sums;
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
+  for (int h = 0; h < HQ; ++h) {
+    double sum = 0;
+    for (int j = 0; j < TK; ++j) sum += (double)sums[h * TK + j];
+    CHECK(sum <= TQ + 1e-5 && sum > 0);
+  }
+
+  static uint16_t keys[HKV * 2 * TK * D], values[HKV * 2 * TK * DV];
+  int64_t lengths[] = {0};
+  attn_append_args p;
+  attn_append_args_init(&p);
+  p.kv_heads = HKV, p.new_length = TK, p.capacity = 2 * TK, p.head_dim = D, p.value_dim = DV;
+  p.key = (attn_tensor){k, ATTN_F32, HKV * TK * D, TK * D, D};
+  p.value = (attn_tensor){v, ATTN_F32, HKV * TK * DV, TK * DV, DV};
+  p.key_cache = (attn_output){keys, HKV * 2 * TK * D, 2 * TK * D, D, ATTN_BF16};
+  p.value_cache = (attn_output){values, HKV * 2 * TK * DV, 2 * TK * DV, DV, ATTN_BF16};
+  p.lengths = lengths;
+  CHECK(attn_append(&p, message, sizeof message) == ATTN_OK);
+  CHECK(lengths[0] == TK);
+  CHECK(attn_append(&p, NULL, 0) == ATTN_OK && lengths[0] == 2 * TK);
+  CHECK(attn_append(&p, message, sizeof message) == ATTN_INVALID_ARGUMENT && lengths[0] == 2 * TK);
+  CHECK(strstr(message, "capacity") != NULL);
+  uint32_t bits;
+  memcpy(&bits, &k[0], sizeof bits);
+  CHECK(abs((int)(bits >> 16) - (int)keys[0]) <= 1); /* rounded, not cut */
+  CHECK(keys[0] == keys[TK * D]);                    /* the second copy */
+}
+
+static void test_merge(void) {
+  static const float outputs[] = {1, 3, 100}, sums[] = {0, 0, -INFINITY};
+  float merged = 0, sum = 0;
+  char message[256];
+  attn_merge_args m;
+  attn_merge_args_init(&m);
+  m.parts = 3, m.rows = m.value_dim = 1;
+  m.outputs = outputs, m.part_stride = 1;
+  m.logsumexps = sums, m.logsumexp_part_stride = 1;
+  m.output = &merged, m.logsumexp = &sum;
+  CHECK(attn_merge(&m, message, sizeof message) == ATTN_OK);
+  CHECK(merged == 2.0f);
+  CHECK(fabs((double)sum - log(2.0)) < 1e-7);
+  m.parts = -3;
+  CHECK(attn_merge(&m, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "parts") != NULL && strstr(message, "-3") != NULL);
+  CHECK(attn_merge(NULL, NULL, 0) == ATTN_INVALID_ARGUMENT);
+}
+
 static void test_errors(void) {
   char message[256];
   attn_attention_args a = make_args();
@@ -325,6 +382,8 @@ int main(void) {
   fill(v, sizeof v / sizeof *v, 3);
   reference();
   test_attention();
+  test_cache();
+  test_merge();
   test_errors();
   test_threads();
   test_softmax();

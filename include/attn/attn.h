@@ -95,6 +95,35 @@ size_t attn_workspace_size(const attn_attention_args* args);
 attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t columns, int64_t x_row_stride,
                               int64_t y_row_stride, float scale, char* message, size_t message_size);
 
+/* kv_cache.hpp */
+typedef struct attn_append_args {
+  size_t size;
+  int64_t batch, kv_heads, new_length, capacity, head_dim, value_dim;
+  attn_tensor key, value;
+  attn_output key_cache, value_cache;
+  const int64_t* new_lengths;
+  int64_t* lengths;
+} attn_append_args;
+
+void attn_append_args_init(attn_append_args* args);
+attn_status_code attn_append(const attn_append_args* args, char* message, size_t message_size);
+
+/* merge.hpp */
+typedef struct attn_merge_args {
+  size_t size;
+  int64_t parts, rows, value_dim;
+  const float* outputs;
+  int64_t part_stride, row_stride;
+  const float* logsumexps;
+  int64_t logsumexp_part_stride;
+  float* output;
+  int64_t output_row_stride;
+  float* logsumexp;
+} attn_merge_args;
+
+void attn_merge_args_init(attn_merge_args* args);
+attn_status_code attn_merge(const attn_merge_args* args, char* message, size_t message_size);
+
 /* Null on failure (the reason in message). The attn_parallel is valid until the pool is destroyed; destroying null is
  * fine. */
 typedef struct attn_thread_pool attn_thread_pool;

@@ -2,6 +2,8 @@
 //
 //   attention.hpp   attention(AttentionArgs), workspace_size()      the operator
 //   options.hpp     options::pytorch(), flash_attention(), onnx()   options as other systems mean them
+//   kv_cache.hpp    append()                                        to a cache that the caller owns
+//   merge.hpp       merge()                                         attention over parts of the keys, put together
 //   layers.hpp      SelfAttention, MultiHeadAttention               with projections and weights
 //   softmax.hpp     softmax()                                       the fused row kernel
 //   tensor.hpp      Tensor, Output, bhtd(), bthd(), Mask, Bias      views of the caller's memory
@@ -12,7 +14,9 @@
 
 #include "attn/attention.hpp"
 #include "attn/isa.hpp"
+#include "attn/kv_cache.hpp"
 #include "attn/layers.hpp"
+#include "attn/merge.hpp"
 #include "attn/options.hpp"
 #include "attn/parallel.hpp"
 #include "attn/softmax.hpp"

@@ -1,0 +1,39 @@
+// Attention over parts of the keys, put together.
+#pragma once
+
+#include <cstdint>
+
+#include "attn/status.hpp"
+
+namespace attn {
+
+// Attention over keys that were split into parts, each computed apart, with its log-sum-exp. For each row
+//
+//   L = ln sum_i exp(logsumexp_i),   output = sum_i exp(logsumexp_i - L) * output_i
+//
+// which is attention over all keys: the parts may come from other threads, processes or machines, or from a shared
+// prefix that many sequences attend to. A row is a query of a head; any order that is the same in all parts will do.
+//
+// A part without keys for a row (logsumexp -inf) is not there, whatever its output holds. If there is no key in any
+// part, output is 0 and logsumexp -inf. NaN in a part makes its row NaN, and no other row. Sinks belong to one part
+// only.
+//
+// The result is within 2^-24 * max|value| * (8 + 4 * the largest |logsumexp_i|) of attention over all keys, beyond the
+// error of that: the weight of a part is as exact as its log-sum-exp, a float. The same bits on every machine.
+struct MergeArgs {
+  std::int64_t parts = 0, rows = 0, value_dim = 0;
+
+  const float* outputs = nullptr;                // [parts, rows, value_dim], the columns contiguous
+  std::int64_t part_stride = 0, row_stride = 0;  // in floats, not negative
+  const float* logsumexps = nullptr;             // [parts, rows], the rows contiguous
+  std::int64_t logsumexp_part_stride = 0;        // in floats, not negative
+
+  float* output = nullptr;             // [rows, value_dim]; may be one of the parts itself
+  std::int64_t output_row_stride = 0;  // at least value_dim if there is more than one row
+  float* logsumexp = nullptr;          // optional: [rows]; may be the part's that output is
+};
+
+// On any status but ok nothing was written. Allocates nothing; thread-safe.
+[[nodiscard]] Status merge(const MergeArgs& args) noexcept;
+
+}  // namespace attn

@@ -1,0 +1,98 @@
+#include "attn/merge.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <limits>
+
+#include "dispatch.hpp"
+#include "exponent.hpp"
+#include "log_sum_exp.hpp"
+#include "view.hpp"
+
+namespace attn {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+// A part may be where the result goes: then row r is read before it is written, part by part.
+bool is_part(const float* result, std::int64_t result_stride, const float* parts, std::int64_t part_stride,
+             std::int64_t count, std::int64_t row_stride) noexcept {
+  for (std::int64_t i = 0; i < count; ++i)
+    if (result == parts + i * part_stride && result_stride == row_stride) return true;
+  return false;
+}
+
+Status check_args(const MergeArgs& a) noexcept {
+  const struct {
+    const char* name;
+    std::int64_t value;
+  } sizes[] = {{"parts", a.parts},           {"rows", a.rows},
+               {"value_dim", a.value_dim},   {"part_stride", a.part_stride},
+               {"row_stride", a.row_stride}, {"logsumexp_part_stride", a.logsumexp_part_stride}};
+  for (const auto& size : sizes)
+    if (size.value < 0) return check::bad(size.name, size.value, "must not be negative");
+  check::View inputs[] = {check::view("outputs", Tensor{a.outputs, DType::f32, a.part_stride, 0, a.row_stride}, a.parts,
+                                      1, a.rows, a.value_dim),
+                          check::view("logsumexps", Tensor{a.logsumexps, DType::f32, a.logsumexp_part_stride, 0, 0},
+                                      a.parts, 1, 1, a.rows)};
+  check::View results[] = {
+      check::view("output", Tensor{a.output, DType::f32, 0, 0, a.output_row_stride}, 1, 1, a.rows, a.value_dim),
+      check::view("logsumexp", a.logsumexp, a.rows)};
+  for (check::View& v : inputs)
+    if (Status s = check::measure(v); !s.ok()) return s;
+  for (check::View& v : results) {
+    if (Status s = check::measure(v); !s.ok()) return s;
+    if (Status s = check::distinct_elements(v); !s.ok()) return s;
+  }
+  if (Status s = check::disjoint(results[1], results[0]); !s.ok()) return s;
+  const bool own_output = is_part(a.output, a.output_row_stride, a.outputs, a.part_stride, a.parts, a.row_stride);
+  const bool own_sums = is_part(a.logsumexp, 1, a.logsumexps, a.logsumexp_part_stride, a.parts, 1);
+  for (int r = 0; r < 2; ++r)
+    for (int i = 0; i < 2; ++i) {
+      if (r == i && (r == 0 ? own_output : own_sums)) continue;
+      if (Status s = check::disjoint(results[r], inputs[i]); !s.ok()) return s;
+    }
+  return {};
+}
+
+// One row, a few columns at a time on the stack; parts are added in their order.
+void merge_row(const MergeArgs& a, std::int64_t r, const simd::Kernels& kernels, const simd::Exponent& exponent) {
+  const auto sum_at = [&](std::int64_t i) { return a.logsumexps[i * a.logsumexp_part_stride + r]; };
+  float top = -infinity;
+  for (std::int64_t i = 0; i < a.parts; ++i) top = sum_at(i) > top ? sum_at(i) : top;
+  const auto weight_at = [&](std::int64_t i) {  // exp(sum - top); NaN stays
+    float weight = sum_at(i) - (top == -infinity ? 0.0f : top);
+    kernels.exp_scaled(&weight, &weight, 1, exponent);
+    return weight;
+  };
+  double total = 0;
+  for (std::int64_t i = 0; i < a.parts; ++i) total += static_cast<double>(weight_at(i));
+
+  constexpr std::int64_t step = 64;
+  for (std::int64_t e = 0; e < a.value_dim; e += step) {
+    const std::int64_t columns = std::min(step, a.value_dim - e);
+    float row[step] = {};
+    for (std::int64_t i = 0; i < a.parts; ++i) {
+      if (sum_at(i) == -infinity) continue;  // not there
+      const float weight = weight_at(i);
+      const float* part = a.outputs + i * a.part_stride + r * a.row_stride + e;
+      for (std::int64_t c = 0; c < columns; ++c) row[c] += weight * part[c];
+    }
+    kernels.finish_row(row, static_cast<float>(total), a.output + r * a.output_row_stride + e, columns);
+  }
+  if (a.logsumexp) a.logsumexp[r] = log_sum_exp(top, static_cast<float>(total), 1.0);
+}
+
+}  // namespace
+
+Status merge(const MergeArgs& a) noexcept {
+  Status status = check_args(a);
+  if (!status.ok()) return status;
+  const simd::Kernels* kernels = dispatch::active(status);
+  if (!kernels) return status;
+  const simd::Exponent exponent = make_exponent(1.0);
+  for (std::int64_t r = 0; r < a.rows; ++r) merge_row(a, r, *kernels, exponent);
+  return status;
+}
+
+}  // namespace attn

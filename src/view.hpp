@@ -1,0 +1,62 @@
+// A tensor argument with its name: does it fit memory, do its elements share addresses, does it overlap another?
+#pragma once
+
+#include <cstdint>
+
+#include "attn/attention.hpp"
+#include "attn/status.hpp"
+#include "rows.hpp"
+
+namespace attn::check {
+
+inline constexpr std::int64_t max_elements = std::int64_t{1} << 60;  // of 4 bytes: what an address can hold
+
+// "<name> <rule>, got <value>".
+Status bad(const char* name, std::int64_t value, const char* rule) noexcept;
+
+// A [batch, heads, rows, columns] view with its name and where its elements stand.
+struct View {
+  const char* name;
+  const char* data;
+  std::int64_t size[4];    // batch, heads, rows, columns
+  std::int64_t stride[4];  // elements; of the columns 1 but in masks and biases
+  std::int64_t element_bytes = 4;
+  std::int64_t low = 0, high = 0;  // elements from data to the first and past the last
+
+  bool empty() const noexcept { return size[0] == 0 || size[1] == 0 || size[2] == 0 || size[3] == 0; }
+  std::uintptr_t begin() const noexcept { return reinterpret_cast<std::uintptr_t>(data) + low * element_bytes; }
+  std::uintptr_t end() const noexcept { return reinterpret_cast<std::uintptr_t>(data) + high * element_bytes; }
+};
+
+// Fills low and high; the element count and every offset must fit.
+Status measure(View& v) noexcept;
+// Elements of a result must not share an address. Of measured views.
+Status distinct_elements(const View& v) noexcept;
+// A result must not overlap another argument, but may lie between its columns. Of measured views.
+Status disjoint(const View& result, const View& other) noexcept;
+
+// An Output converts to a Tensor.
+inline View view(const char* name, const Tensor& t, std::int64_t b, std::int64_t h, std::int64_t r,
+                 std::int64_t c) noexcept {
+  return {name,
+          static_cast<const char*>(t.data),
+          {b, h, r, c},
+          {t.batch_stride, t.head_stride, t.row_stride, 1},
+          size_of(t.dtype)};
+}
+// A mask or a bias; none has no elements.
+template <class Quad>
+inline View view(const char* name, const Quad& x, const AttentionArgs& a) noexcept {
+  return {name,
+          reinterpret_cast<const char*>(x.data),
+          {a.batch, a.query_heads, a.query_length, x.data ? a.key_length : 0},
+          {x.batch_stride, x.head_stride, x.row_stride, x.column_stride},
+          sizeof *x.data};
+}
+// An array, or none.
+template <class T>
+inline View view(const char* name, const T* data, std::int64_t count) noexcept {
+  return {name, reinterpret_cast<const char*>(data), {1, 1, 1, data ? count : 0}, {0, 0, 0, 1}, sizeof *data};
+}
+
+}  // namespace attn::check
