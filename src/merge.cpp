@@ -14,12 +14,19 @@ namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-// A part may be where the result goes: then row r is read before it is written, part by part.
-bool is_part(const float* result, std::int64_t result_stride, const float* parts, std::int64_t part_stride,
-             std::int64_t count, std::int64_t row_stride) noexcept {
-  for (std::int64_t i = 0; i < count; ++i)
-    if (result == parts + i * part_stride && result_stride == row_stride) return true;
-  return false;
+// A result may lie between the parts of one gathered buffer, and in the very place of a part: its row is read before it
+// is written.
+Status apart(const check::View& result, const check::View& inputs, bool same_shape) noexcept {
+  for (std::int64_t i = 0; i < inputs.size[0]; ++i) {
+    check::View part = inputs;
+    part.data += i * inputs.stride[0] * inputs.element_bytes;
+    part.size[0] = 1;
+    static_cast<void>(check::measure(part));  // a part of what has been measured
+    const bool same_rows = part.size[2] <= 1 || part.stride[2] == result.stride[2];
+    if (same_shape && part.data == result.data && same_rows) continue;
+    if (Status s = check::disjoint(result, part); !s.ok()) return s;
+  }
+  return {};
 }
 
 Status check_args(const MergeArgs& a) noexcept {
@@ -45,13 +52,9 @@ Status check_args(const MergeArgs& a) noexcept {
     if (Status s = check::distinct_elements(v); !s.ok()) return s;
   }
   if (Status s = check::disjoint(results[1], results[0]); !s.ok()) return s;
-  const bool own_output = is_part(a.output, a.output_row_stride, a.outputs, a.part_stride, a.parts, a.row_stride);
-  const bool own_sums = is_part(a.logsumexp, 1, a.logsumexps, a.logsumexp_part_stride, a.parts, 1);
   for (int r = 0; r < 2; ++r)
-    for (int i = 0; i < 2; ++i) {
-      if (r == i && (r == 0 ? own_output : own_sums)) continue;
-      if (Status s = check::disjoint(results[r], inputs[i]); !s.ok()) return s;
-    }
+    for (int i = 0; i < 2; ++i)
+      if (Status s = apart(results[r], inputs[i], r == i); !s.ok()) return s;
   return {};
 }
 
