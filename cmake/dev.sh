@@ -23,6 +23,8 @@ has_header() {
   return 1
 }
 
+has_mpi() { command -v mpicxx && command -v mpiexec; }
+
 # Is what this Debian package gives already here, from wherever?
 has() {
   case $1 in
@@ -33,7 +35,9 @@ has() {
     catch2) has_header catch2/catch.hpp || has_header catch2/catch_all.hpp ;;
     libbenchmark-dev) has_header benchmark/benchmark.h ;;
     qemu-user) command -v qemu-x86_64 && command -v qemu-aarch64 ;;
+    libopenmpi-dev) has_mpi ;;
     python3-venv) python3 -c 'import ensurepip' 2>&1 ;;
+    openmpi-bin) has_mpi ;;
     *) command -v "$1" ;;
   esac >/dev/null
 }
@@ -80,7 +84,7 @@ demo() {
 test_all() {
   set -- g++ cmake make libopenblas-dev catch2 binutils
   # These serve single tests and the benchmarks, which are left out on systems that do not have them.
-  if command -v apt-get >/dev/null; then set -- "$@" libbenchmark-dev pkg-config python3 qemu-user; fi
+  if command -v apt-get >/dev/null; then set -- "$@" libbenchmark-dev libopenmpi-dev openmpi-bin pkg-config python3 qemu-user; fi
   need "$@"
   build release
   say "testing build/release"
