@@ -21,15 +21,17 @@ Status measure(View& v) noexcept {
   if (!v.data)
     return Status(StatusCode::invalid_argument, "%s.data is null, but it has %lld elements", v.name,
                   static_cast<long long>(count));
-  v.high = 1;
+  std::int64_t low = 0, high = 1;  // elements from data to the first and past the last
   for (int i = 0; i < 4; ++i) {
     if (v.size[i] == 1) continue;
     std::int64_t reach;
     if (__builtin_mul_overflow(v.size[i] - 1, v.stride[i], &reach) || reach > max_elements || reach < -max_elements ||
-        (reach > 0 ? (v.high += reach) : -(v.low += reach)) > max_elements)
+        (reach > 0 ? (high += reach) : -(low += reach)) > max_elements)
       return Status(StatusCode::invalid_argument, "%s: a stride of %lld over %lld is more than memory can hold", v.name,
                     static_cast<long long>(v.stride[i]), static_cast<long long>(v.size[i]));
   }
+  v.begin = reinterpret_cast<std::uintptr_t>(v.data) + static_cast<std::uintptr_t>(low * v.element_bytes);
+  v.end = reinterpret_cast<std::uintptr_t>(v.data) + static_cast<std::uintptr_t>(high * v.element_bytes);
   return {};
 }
 
@@ -76,8 +78,7 @@ bool interleaved(const View& a, const View& b) noexcept {
 
 }  // namespace
 
-Status disjoint(const View& result, const View& other) noexcept {
-  if (result.empty() || other.empty() || result.end() <= other.begin() || other.end() <= result.begin()) return {};
+Status overlap(const View& result, const View& other) noexcept {
   if (interleaved(result, other) || interleaved(other, result)) return {};
   return Status(StatusCode::invalid_argument, "%s overlaps %s: at %p and %p", result.name, other.name,
                 static_cast<const void*>(result.data), static_cast<const void*>(other.data));

@@ -21,19 +21,21 @@ struct View {
   std::int64_t size[4];    // batch, heads, rows, columns
   std::int64_t stride[4];  // elements; of the columns 1 but in masks and biases
   std::int64_t element_bytes = 4;
-  std::int64_t low = 0, high = 0;  // elements from data to the first and past the last
+  std::uintptr_t begin = 0, end = 0;  // addresses of the first element and past the last; 0 and 0 if there are none
 
   bool empty() const noexcept { return size[0] == 0 || size[1] == 0 || size[2] == 0 || size[3] == 0; }
-  std::uintptr_t begin() const noexcept { return reinterpret_cast<std::uintptr_t>(data) + low * element_bytes; }
-  std::uintptr_t end() const noexcept { return reinterpret_cast<std::uintptr_t>(data) + high * element_bytes; }
 };
 
-// Fills low and high; the element count and every offset must fit.
+// Fills begin and end; the element count and every offset must fit.
 Status measure(View& v) noexcept;
 // Elements of a result must not share an address. Of measured views.
 Status distinct_elements(const View& v) noexcept;
-// A result must not overlap another argument, but may lie between its columns. Of measured views.
-Status disjoint(const View& result, const View& other) noexcept;
+// A result must not overlap another argument, but may lie between its columns. Of measured views. Inline, because a
+// call asks it of fifty pairs: 0.8 us of the 8 that 64 x 64 x 32 takes.
+Status overlap(const View& result, const View& other) noexcept;
+inline Status disjoint(const View& result, const View& other) noexcept {
+  return result.end <= other.begin || other.end <= result.begin ? Status() : overlap(result, other);
+}
 
 // An Output converts to a Tensor.
 inline View view(const char* name, const Tensor& t, std::int64_t b, std::int64_t h, std::int64_t r,

@@ -28,6 +28,15 @@ struct Masked {
 
 const std::int64_t offsets[] = {3, -2}, key_lengths[] = {6, 11};
 
+// Byte i of a mask of `count`: pattern(i) != 0.
+const std::uint8_t* mask_of(std::size_t count, int (*pattern)(std::size_t)) {
+  static std::vector<std::vector<std::uint8_t>> kept;  // as long as the tests
+  std::vector<std::uint8_t> bytes;
+  for (std::size_t i = 0; i < count; ++i) bytes.push_back(static_cast<std::uint8_t>(pattern(i)));
+  kept.push_back(bytes);
+  return kept.back().data();
+}
+
 const std::vector<Masked>& masks() {
   // 12 keys: one panel; 70: several, the last not full; 530: two blocks, of which many rows see only one.
   static const std::vector<Masked> list = {
@@ -49,6 +58,40 @@ const std::vector<Masked>& masks() {
       {"causal, two blocks, top left",
        {1, 2, 1, 600, 530, 3, 2},
        [](attn::AttentionArgs& a) { a.causal = true, a.alignment = attn::Alignment::top_left; }},
+      // Boolean masks: read in place and packed, the same for all rows and different from row to row, with and without
+      // runs that a block can skip.
+      {"mask of keys, few rows",
+       {2, 2, 1, 3, 70, 5, 20},
+       [](attn::AttentionArgs& a) {
+         a.mask = {mask_of(140, [](std::size_t i) { return i % 5 != 0 ? 2 : 0; }), 70, 0, 0, 1};
+       }},
+      {"mask of keys, many rows",
+       {2, 2, 2, 40, 70, 5, 20},
+       [](attn::AttentionArgs& a) {
+         a.mask = {mask_of(140, [](std::size_t i) { return i % 7 < 4 ? 1 : 0; }), 70, 0, 0, 1};
+       }},
+      {"padding mask",
+       {2, 2, 1, 30, 70, 5, 20},
+       [](attn::AttentionArgs& a) {
+         a.mask = {mask_of(140, [](std::size_t i) { return i < 33 || (i >= 70 && i < 119) ? 255 : 0; }), 70, 0, 0, 1};
+       }},
+      {"mask of rows and keys, few rows",
+       {1, 2, 1, 5, 40, 5, 3},
+       [](attn::AttentionArgs& a) {
+         a.mask = {mask_of(200, [](std::size_t i) { return i % 3 == 1 ? 1 : 0; }), 0, 0, 40, 1};
+       }},
+      {"mask of rows and keys, transposed, causal",
+       {1, 3, 1, 33, 70, 5, 20},
+       [](attn::AttentionArgs& a) {
+         a.causal = true;
+         a.mask = {mask_of(33 * 70, [](std::size_t i) { return i * i % 11 < 5 ? 1 : 0; }), 0, 0, 1, 33};
+       }},
+      {"mask, two blocks, the first of no use to some rows",
+       {1, 1, 1, 40, 530, 4, 17},
+       [](attn::AttentionArgs& a) {
+         a.mask = {mask_of(40 * 530, [](std::size_t i) { return i % 530 >= 512 || i / 530 % 3 == 0 ? 1 : 0; }), 0, 0,
+                   530, 1};
+       }},
   };
   return list;
 }

@@ -100,11 +100,11 @@ Score score(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int64_t
   if (cap != 0) s.error += 4 * u * std::fabs(s.capped);
   if (a.alibi_slopes) {
     s.biased -= static_cast<double>(a.alibi_slopes[h]) * std::fabs(static_cast<double>(position_of(a, x, t) - j));
-    s.error += u * std::fabs(s.biased);
+    if (std::isfinite(s.biased)) s.error += u * std::fabs(s.biased);
   }
   if (a.bias.data) {
     s.biased += static_cast<double>(element(a.bias, x.b, h, t, j));
-    s.error += u * std::fabs(s.biased);
+    if (std::isfinite(s.biased)) s.error += u * std::fabs(s.biased);
   }
   if (cap != 0 || a.alibi_slopes || a.bias.data || a.sinks) s.error += u * std::fabs(s.scaled);
   return s;

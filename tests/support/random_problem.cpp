@@ -32,7 +32,7 @@ template <class Quad>
 void choose_strides(Random& random, Quad& x, const int64_t (&sizes)[4], int64_t& count, int64_t& start) {
   int64_t* strides[4] = {&x.batch_stride, &x.head_stride, &x.row_stride, &x.column_stride};
   int order[4] = {3, 2, 1, 0};
-  if (third(random)) std::swap(order[random.integer(0, 3)], order[random.integer(0, 3)]);
+  if (third(random)) std::swap(order[0], order[random.integer(1, 3)]);
   count = 1, start = 0;
   for (const int i : order) {
     if (sizes[i] <= 1) {
@@ -122,19 +122,21 @@ void RandomProblem::choose_keys(Random& random) {
   int64_t count, start;
   choose_strides(random, a.mask, {a.batch, a.query_heads, a.query_length, a.key_length}, count, start);
   const int64_t kind = random.integer(0, 4), period = random.integer(1, 200);
-  for (int64_t i = 0; i < count; ++i)  // scattered, in stripes, all, none, or few
-    mask_.push_back(static_cast<std::uint8_t>(kind == 0   ? random.integer(0, 3) * random.integer(1, 80)
-                                              : kind == 1 ? i / period % 2
-                                              : kind == 2 ? 1
-                                              : kind == 3 ? 0
-                                                          : random.integer(0, 20) == 0));
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t draw = random.integer(0, 255);
+    mask_.push_back(static_cast<std::uint8_t>(kind == 0   ? std::max<int64_t>(draw - 63, 0)  // scattered
+                                              : kind == 1 ? i / period % 2                   // stripes
+                                              : kind == 2 ? 1                                // all
+                                              : kind == 3 ? 0                                // none
+                                                          : draw < 12));                     // few
+  }
   a.mask.data = mask_.data() + start;
 }
 
 void RandomProblem::choose_scores(Random& random) {
   attn::AttentionArgs& a = args();
   a.scale = random.pick(std::vector<float>{0.0f, 0.0f, 0.3f, -0.3f});
-  if (third(random)) a.softcap = random.uniform(0.3f, 20);
+  if (third(random)) a.softcap = random.pick(std::vector<float>{0.3f, 1, 5, 20});
   const auto fill = [&](std::vector<float>& x, int64_t n, float size) {
     for (int64_t i = 0; i < n; ++i) x.push_back(size * random.normal());
   };

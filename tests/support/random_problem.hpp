@@ -14,7 +14,8 @@ namespace test {
 
 class RandomProblem {
  public:
-  // Lengths of 0 to 130, a few of over a block of keys; every option with a probability of about a third.
+  // Lengths of 0 to 130, a few of over a block of keys; every option with a probability of about a third. The same
+  // problem on every machine: no arithmetic that a compiler may round in another way.
   RandomProblem(Random& random, attn::Path path);
 
   attn::AttentionArgs& args() { return problem->args; }
