@@ -167,9 +167,10 @@ void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {
     if (pair.rows == 0) continue;
     const Tile tile = load_tile(plan, pair, 0, w.scratch[0]);
     const TileState* partial = w.partial + p * plan.blocks;
-    const TileState& state = tile.blocks.empty() ? partial[0] : partial[tile.blocks.first];
+    const std::int64_t first = tile.blocks.empty() ? 0 : tile.blocks.first;
+    const TileState& state = partial[first];
     if (tile.blocks.empty()) clear_state(plan, tile.rows, state);
-    for (std::int64_t block = tile.blocks.first + 1; block < tile.blocks.last; ++block)
+    for (std::int64_t block = first + 1; block < tile.blocks.last; ++block)
       plan.kernels.merge_block(merge_of(plan, tile.rows, state, partial[block]));
     finish_tile(plan, pair, tile, state, w.scratch[0].block, w);
   }

@@ -65,18 +65,41 @@ TEST_CASE("mixtures: have the same bits on every instruction set", "[mixtures][b
 }
 
 TEST_CASE("mixtures: have the same bits on any number of threads", "[mixtures][bits]") {
-  attn::ThreadPool two(2), three(3);
-  for (int round = 0; round < rounds(600); ++round) {
+  struct Counted {  // a pool that says how often it was asked
+    attn::ThreadPool pool;
+    int calls = 0;
+    explicit Counted(std::int64_t threads) : pool(threads) {}
+    static void run(void* context, std::int64_t count, attn::Parallel::Task task, void* argument) {
+      Counted& self = *static_cast<Counted*>(context);
+      ++self.calls;
+      const attn::Parallel parallel = self.pool.parallel();
+      parallel.run(parallel.context, count, task, argument);
+    }
+  } two(2), three(3);
+  const int many = rounds(300);
+  for (int round = 0; round < many; ++round) {
     test::Random random(static_cast<std::uint64_t>(9000 + round));
-    test::RandomProblem p(random, attn::Path::streaming);
+    test::RandomProblem p(random, attn::Path::streaming, true);
     INFO("round " << round << ": " << test::describe(p.args()));
     const std::vector<std::uint32_t> want = p.results();
     REQUIRE(!want.empty());
-    for (attn::ThreadPool* pool : {&two, &three}) {
-      const attn::Parallel parallel = pool->parallel();
+    for (Counted* pool : {&two, &three}) {
+      const attn::Parallel parallel{Counted::run, pool, pool == &two ? 2 : 3};
       p.args().parallel = &parallel;
       REQUIRE(p.results() == want);
       p.args().parallel = nullptr;
     }
+  }
+  CHECK(two.calls > many / 4);  // small problems stay on the calling thread
+  CHECK(three.calls > many / 4);
+}
+
+TEST_CASE("mixtures: over several blocks of keys, agree with the oracle", "[mixtures]") {
+  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  for (int round = 0; round < rounds(100); ++round) {
+    test::Random random(static_cast<std::uint64_t>(9000 + round));
+    test::RandomProblem p(random, path, true);
+    INFO("round " << round << ": " << test::describe(p.args()));
+    REQUIRE(p.check() == "");
   }
 }

@@ -49,7 +49,7 @@ void choose_strides(Random& random, Quad& x, const int64_t (&sizes)[4], int64_t&
 
 }  // namespace
 
-RandomProblem::RandomProblem(Random& random, attn::Path path) {
+RandomProblem::RandomProblem(Random& random, attn::Path path, bool large) {
   const std::vector<int64_t> lengths{0, 1, 2, 5, 11, 12, 13, 16, 17, 31, 48, 49, 64, 65, 96, 97, 128, 130};
   const std::vector<int64_t> dims{1, 2, 7, 15, 16, 17, 31, 32, 33, 64, 65, 80, 100};
   Shape s;
@@ -60,7 +60,12 @@ RandomProblem::RandomProblem(Random& random, attn::Path path) {
   s.key_length = random.integer(0, 9) == 0 ? random.integer(500, 1100) : random.pick(lengths);
   s.head_dim = random.pick(dims);
   s.value_dim = random.pick(dims);
-  while (s.batch * s.query_heads * s.query_length * s.key_length * (s.head_dim + s.value_dim) > 1000000)
+  if (large) {
+    s.batch = random.integer(1, 2), s.key_length = random.integer(400, 2200);
+    s.head_dim = random.integer(20, 70), s.value_dim = random.integer(20, 70);
+  }
+  while (s.batch * s.query_heads * s.query_length * s.key_length * (s.head_dim + s.value_dim) >
+         (large ? 20000000 : 1000000))
     s.query_length = s.query_length / 2, s.head_dim = s.head_dim / 2 + 1, s.value_dim = s.value_dim / 2 + 1;
   problem = std::make_unique<Problem>(s);
   attn::AttentionArgs& a = args();

@@ -16,7 +16,8 @@ class RandomProblem {
  public:
   // Lengths of 0 to 130, a few of over a block of keys; every option with a probability of about a third. The same
   // problem on every machine: no arithmetic that a compiler may round in another way.
-  RandomProblem(Random& random, attn::Path path);
+  // Large: keys of several blocks, and so much work that a second thread is used.
+  RandomProblem(Random& random, attn::Path path, bool large = false);
 
   attn::AttentionArgs& args() { return problem->args; }
   std::string check() { return problem->check(); }
