@@ -16,6 +16,7 @@
 #include "attn/softmax.hpp"
 #include "isas.hpp"
 #include "problem.hpp"
+#include "random_problem.hpp"
 
 namespace {
 
@@ -58,6 +59,14 @@ TEST_CASE("machinery: no system call with a workspace") {
     p.args.workspace_bytes -= 1;
     CHECK(without_system_calls([&] { return attn::attention(p.args).code() == attn::StatusCode::invalid_argument; }) ==
           Outcome::fine);
+  }
+  for (int round = 0; round < 40; ++round) {  // any mixture of options
+    test::RandomProblem p(random, attn::Path::streaming, round % 4 == 0);
+    std::vector<char> workspace(attn::workspace_size(p.args()) + 1);
+    p.args().workspace = workspace.data();
+    p.args().workspace_bytes = workspace.size();
+    INFO(test::describe(p.args()));
+    CHECK(without_system_calls([&] { return attn::attention(p.args()).ok(); }) == Outcome::fine);
   }
   std::vector<float> x(64 * 100, 0.5f);
   CHECK(without_system_calls([&] { return attn::softmax(x.data(), x.data(), 64, 100, 100, 100).ok(); }) ==

@@ -67,6 +67,17 @@ TEST_CASE("memory: the workspace at 16384 x 16384, and its independence of heads
   }
 }
 
+TEST_CASE("memory: weights and their sums hold no matrix") {
+  float result = 0;  // nothing is written: only the size is asked
+  attn::AttentionArgs args = shape(1, 4, 16384, 64);
+  const std::size_t plain = attn::workspace_size(args);
+  args.weights = attn::bhtd(&result, 4, 16384, 16384);
+  args.key_weight_sums = &result;
+  const std::size_t rows = 4 * 16384 * sizeof(float);
+  CHECK(attn::workspace_size(args) > plain);
+  CHECK(attn::workspace_size(args) < plain + 2 * rows + (std::size_t{1} << 20));  // two numbers a row, a block of keys
+}
+
 TEST_CASE("memory: the peak of a call at 16384 x 16384") {
   test::Random random(3);
   const bool slow = test::quick() || test::scalar_is_active();
