@@ -47,6 +47,10 @@ struct Avx2Lanes {
     if (n > 8) _mm256_maskstore_ps(p + 8, first8(n - 8), hi);
   }
 
+  static Avx2Lanes load_bytes(const void* p) {
+    const __m256i* const q = static_cast<const __m256i*>(p);
+    return {_mm256_castsi256_ps(_mm256_loadu_si256(q)), _mm256_castsi256_ps(_mm256_loadu_si256(q + 1))};
+  }
   static Avx2Lanes load_f16(const std::uint16_t* p) {
     const __m128i* const q = reinterpret_cast<const __m128i*>(p);
     return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};

@@ -28,6 +28,7 @@ struct Avx512Lanes {
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_first(float* p, std::ptrdiff_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
 
+  static Avx512Lanes load_bytes(const void* p) { return {_mm512_loadu_ps(p)}; }
   static Avx512Lanes load_f16(const std::uint16_t* p) {
     return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
   }

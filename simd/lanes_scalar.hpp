@@ -39,6 +39,12 @@ struct ScalarLanes {
     for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = v[i];
   }
 
+  // 64 bytes of anything, at any alignment: the bits of sixteen lanes.
+  static ScalarLanes load_bytes(const void* p) {
+    ScalarLanes x;
+    __builtin_memcpy(x.v, p, sizeof x.v);
+    return x;
+  }
   // Halves, widened; and the first and the second half of every 32-bit lane, widened. (2 bytes each, little-endian.)
   static ScalarLanes load_f16(const std::uint16_t* p) {
     ScalarLanes x;

@@ -52,13 +52,13 @@ template <class Lanes, class Half>
 inline void turn_pairs(const Half* keys, std::ptrdiff_t stride, std::ptrdiff_t begin, std::ptrdiff_t end,
                        std::ptrdiff_t columns, Lanes (&x)[16]) {
   if (begin <= 0 && end >= 16 && columns >= 32) {
-    for (int i = 0; i < 16; ++i) x[i] = Lanes::load(reinterpret_cast<const float*>(keys + i * stride));
+    for (int i = 0; i < 16; ++i) x[i] = Lanes::load_bytes(keys + i * stride);
   } else {
     for (int i = 0; i < 16; ++i) {
-      float pairs[16] = {};
+      Half pairs[32] = {};
       if (i >= begin && i < end)
         __builtin_memcpy(pairs, keys + i * stride, static_cast<std::size_t>(least(32, columns)) * sizeof(Half));
-      x[i] = Lanes::load(pairs);
+      x[i] = Lanes::load_bytes(pairs);
     }
   }
   transpose(x);
