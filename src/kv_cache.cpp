@@ -56,7 +56,6 @@ Status check_args(const AppendArgs& a) noexcept {
   const char* value_names[] = {"value.dtype", "value_cache.dtype"};
   if (Status s = check_types(key_names, a.key, a.key_cache); !s.ok()) return s;
   if (Status s = check_types(value_names, a.value, a.value_cache); !s.ok()) return s;
-  if (Status s = check_lengths(a); !s.ok()) return s;
 
   check::View inputs[] = {check::view("key", a.key, a.batch, a.kv_heads, a.new_length, a.head_dim),
                           check::view("value", a.value, a.batch, a.kv_heads, a.new_length, a.value_dim),
@@ -74,7 +73,7 @@ Status check_args(const AppendArgs& a) noexcept {
     for (const check::View* earlier = results; earlier < &v; ++earlier)
       if (Status s = check::disjoint(v, *earlier); !s.ok()) return s;
   }
-  return {};
+  return check_lengths(a);  // last: reads the arrays, whose sizes are now known to fit memory
 }
 
 void copy_row(const Tensor& from, const Output& to, std::int64_t b, std::int64_t h, std::int64_t r, std::int64_t to_row,
@@ -96,6 +95,7 @@ Status append(const AppendArgs& a) noexcept {
   const simd::Kernels* kernels = dispatch::active(status);
   if (!kernels) return status;
   for (std::int64_t b = 0; b < a.batch; ++b) {
+    if (rows_for(a, b) == 0 || (a.head_dim == 0 && a.value_dim == 0)) continue;  // nothing to copy, for any kv_heads
     for (std::int64_t h = 0; h < a.kv_heads; ++h)
       for (std::int64_t r = 0; r < rows_for(a, b); ++r) {
         copy_row(a.key, a.key_cache, b, h, r, a.lengths[b] + r, a.head_dim, *kernels);

@@ -17,6 +17,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 // A result may lie between the parts of one gathered buffer, and in the very place of a part: its row is read before it
 // is written.
 Status apart(const check::View& result, const check::View& inputs, bool same_shape) noexcept {
+  if (check::disjoint(result, inputs).ok()) return {};  // all parts at once; so it is if either has no elements
   for (std::int64_t i = 0; i < inputs.size[0]; ++i) {
     check::View part = inputs;
     part.data += i * inputs.stride[0] * inputs.element_bytes;
@@ -58,7 +59,8 @@ Status check_args(const MergeArgs& a) noexcept {
   return {};
 }
 
-// One row, a few columns at a time on the stack; parts are added in their order.
+// One row, a few columns at a time on the stack; parts are added in their order. In double, where the products are
+// exact: any number of parts is as exact as two, and a mean of finite floats is finite.
 void merge_row(const MergeArgs& a, std::int64_t r, const simd::Kernels& kernels, const simd::Exponent& exponent) {
   const auto sum_at = [&](std::int64_t i) { return a.logsumexps[i * a.logsumexp_part_stride + r]; };
   float top = -infinity;
@@ -74,14 +76,16 @@ void merge_row(const MergeArgs& a, std::int64_t r, const simd::Kernels& kernels,
   constexpr std::int64_t step = 64;
   for (std::int64_t e = 0; e < a.value_dim; e += step) {
     const std::int64_t columns = std::min(step, a.value_dim - e);
-    float row[step] = {};
+    double sums[step] = {};
     for (std::int64_t i = 0; i < a.parts; ++i) {
       if (sum_at(i) == -infinity) continue;  // not there
-      const float weight = weight_at(i);
+      const double weight = static_cast<double>(weight_at(i));
       const float* part = a.outputs + i * a.part_stride + r * a.row_stride + e;
-      for (std::int64_t c = 0; c < columns; ++c) row[c] += weight * part[c];
+      for (std::int64_t c = 0; c < columns; ++c) sums[c] += weight * static_cast<double>(part[c]);
     }
-    kernels.finish_row(row, static_cast<float>(total), a.output + r * a.output_row_stride + e, columns);
+    float row[step];
+    for (std::int64_t c = 0; c < columns; ++c) row[c] = total == 0 ? 0.0f : static_cast<float>(sums[c] / total);
+    kernels.finish_row(row, 1.0f, a.output + r * a.output_row_stride + e, columns);
   }
   if (a.logsumexp) a.logsumexp[r] = log_sum_exp(top, static_cast<float>(total), 1.0);
 }
@@ -93,6 +97,7 @@ Status merge(const MergeArgs& a) noexcept {
   if (!status.ok()) return status;
   const simd::Kernels* kernels = dispatch::active(status);
   if (!kernels) return status;
+  if (a.value_dim == 0 && !a.logsumexp) return status;  // nothing to write, however many rows
   const simd::Exponent exponent = make_exponent(1.0);
   for (std::int64_t r = 0; r < a.rows; ++r) merge_row(a, r, *kernels, exponent);
   return status;

@@ -145,6 +145,21 @@ TEST_CASE("kv cache: bad arguments are named and nothing is written", "[kv_cache
   CHECK(c.untouched());
 }
 
+TEST_CASE("kv cache: sizes without elements cost nothing", "[kv_cache]") {
+  constexpr int64_t many = int64_t{1} << 50;
+  int64_t length = 3;
+  attn::AppendArgs a;
+  a.kv_heads = many, a.capacity = 8, a.lengths = &length;
+  CHECK(attn::append(a).ok());
+  CHECK(length == 3);
+  a.new_length = 2;  // rows of no columns
+  CHECK(attn::append(a).ok());
+  CHECK(length == 5);
+  a.batch = int64_t{1} << 62;
+  CHECK(attn::append(a).code() == attn::StatusCode::invalid_argument);
+  CHECK(length == 5);
+}
+
 TEST_CASE("kv cache: decoding token by token is prefill to the last bit", "[kv_cache][bits]") {
   const DType type = GENERATE(DType::f32, DType::f16, DType::bf16);
   constexpr int64_t batch = 2, heads = 4, kv_heads = 2, length = 530, dim = 40, value_dim = 24;

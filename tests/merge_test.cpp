@@ -125,10 +125,53 @@ TEST_CASE("merge: attention over split keys is attention over all", "[merge]") {
       worst = std::fmax(worst, error / bound);
       REQUIRE(error <= bound);
     }
+    const test::Attended exact = test::attend(a);
+    const double keys = static_cast<double>(s.key_length);
+    const double call = value * (exact.score_error + (3 + std::sqrt(keys) / 4) * 0x1p-24);  // as support/problem.hpp
+    CHECK(test::difference(merged, exact.output, bound + call) == "");
     for (std::size_t i = 0; i < sum.size(); ++i)
       REQUIRE(test::close(static_cast<double>(sum[i]), static_cast<double>(whole.logsumexp[i]), 1e-6 * (1 + largest)));
   }
   CHECK(worst > 0.01);  // the bound is not a joke
+}
+
+TEST_CASE("merge: many parts are as exact as few, and large values stay finite", "[merge]") {
+  test::Random random(66);
+  for (const std::int64_t parts : {2, 64, 1000, 20000})
+    for (const bool equal : {true, false}) {
+      Parts p(parts, 1, 17, random);
+      for (float& s : p.sums) s = equal ? 0.0f : random.uniform(-1, 1);
+      for (float& x : p.outputs) x = equal ? 0.1f : random.uniform(0, 1);
+      REQUIRE(attn::merge(p.args).ok());
+      double total = 0, largest = 0, value = 0;
+      for (const float s : p.sums) total += std::exp(static_cast<double>(s));
+      for (const float s : p.sums) largest = std::fmax(largest, std::fabs(static_cast<double>(s)));
+      for (const float x : p.outputs) value = std::fmax(value, static_cast<double>(x));
+      INFO(parts << " parts, equal: " << equal);
+      for (std::int64_t e = 0; e < 17; ++e) {
+        double want = 0;
+        for (std::int64_t i = 0; i < parts; ++i)
+          want += std::exp(p.lse(p.sums, i, 0)) / total *
+                  static_cast<double>(p.outputs[static_cast<std::size_t>(i * 17 + e)]);
+        const double got = static_cast<double>(p.output[static_cast<std::size_t>(e)]);
+        CHECK(test::close(got, want, 0x1p-24 * value * (8 + 4 * largest)));  // attn/merge.hpp
+        if (equal) CHECK(got == static_cast<double>(0.1f));
+      }
+    }
+  Parts p(3, 1, 2, random);
+  p.sums.assign(3, 0.0f);
+  p.outputs = {3e38f, -3e38f, 3e38f, -3e38f, 3e38f, -3e38f};
+  REQUIRE(attn::merge(p.args).ok());
+  CHECK(p.output == std::vector<float>{3e38f, -3e38f});
+}
+
+TEST_CASE("merge: sizes without elements cost nothing", "[merge]") {
+  constexpr std::int64_t many = std::int64_t{1} << 50;
+  attn::MergeArgs a;
+  a.parts = many, a.value_dim = 4;
+  CHECK(attn::merge(a).ok());
+  a.parts = 0, a.rows = many, a.value_dim = 0;
+  CHECK(attn::merge(a).ok());
 }
 
 TEST_CASE("merge: what is not there is not seen, and NaN is", "[merge]") {
