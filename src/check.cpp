@@ -88,14 +88,14 @@ Status served(const AttentionArgs& a, Path path) noexcept {
   return {};
 }
 
-// BLAS takes int sizes, and rows that do not overlap.
+// BLAS takes int sizes, and rows that do not overlap. Halves are widened first, to rows without gaps.
 Status fits_blas(const View& v) noexcept {
-  if (v.empty() || v.element_bytes != 4) return {};  // halves are widened first
+  if (v.empty()) return {};
   for (const std::int64_t n : {v.size[2], v.size[3]})
     if (n > blas::max_size)
       return Status(StatusCode::invalid_argument, "%s: %lld rows or columns are more than BLAS's int can hold", v.name,
                     static_cast<long long>(n));
-  if (v.size[2] == 1) return {};
+  if (v.size[2] == 1 || v.element_bytes != 4) return {};
   if (v.stride[2] > blas::max_size)
     return Status(StatusCode::invalid_argument, "%s.row_stride is more than BLAS's int can hold, got %lld", v.name,
                   static_cast<long long>(v.stride[2]));

@@ -221,6 +221,13 @@ TEST_CASE("error: what BLAS cannot hold", "[attention][error]") {
     a.weights.data = nullptr;
   };
   check_refused({"key", std::to_string(over), far}, path);
+  check_refused({"key", std::to_string(over),
+                 [&](AttentionArgs& a) {
+                   far(a);
+                   a.key.dtype = a.value.dtype = attn::DType::bf16;
+                   a.key.row_stride = a.value.row_stride = 0;  // one row of bf16, whose widened copies BLAS would count
+                 }},
+                path);
   check_refused({"query.row_stride", std::to_string(over),
                  [](AttentionArgs& a) {
                    a.query.data = reinterpret_cast<const void*>(std::uintptr_t{1} << 60), a.query.row_stride = over;
