@@ -161,6 +161,32 @@ void RandomProblem::choose_scores(Random& random) {
   }
 }
 
+std::vector<std::uint32_t> RandomProblem::inputs() const {
+  std::vector<std::uint32_t> all;
+  for (const Stored* x : {&q_, &k_, &v_}) {
+    for (const float value : x->strided.storage) all.push_back(bits(value));
+    all.insert(all.end(), x->halves.begin(), x->halves.end());
+  }
+  for (const std::vector<float>* x : {&bias_, &slopes_, &sinks_})
+    for (const float value : *x) all.push_back(bits(value));
+  all.insert(all.end(), mask_.begin(), mask_.end());
+  return all;
+}
+
+std::string RandomProblem::check() {
+  const std::vector<std::uint32_t> before = inputs();
+  if (const std::string failure = problem->check(); !failure.empty()) return failure;
+  if (inputs() != before) return "an input was modified";
+  const attn::AttentionArgs& a = args();
+  const bool packed = a.cu_query_lengths != nullptr;
+  const Dims dims{packed ? 1 : a.batch, a.query_heads, packed ? a.cu_query_lengths[a.batch] : a.query_length,
+                  a.value_dim};
+  if (a.output.dtype == attn::DType::f32) return gaps_kept(o_.strided, dims, canary);
+  Strided halves = o_.strided;  // their bits, as numbers
+  std::copy(o_.halves.begin(), o_.halves.end(), halves.storage.begin());
+  return gaps_kept(halves, dims, 0x7fff);
+}
+
 std::vector<std::uint32_t> RandomProblem::results() {
   const attn::AttentionArgs& a = args();
   std::vector<std::uint32_t> all;

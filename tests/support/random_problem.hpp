@@ -20,9 +20,16 @@ class RandomProblem {
   RandomProblem(Random& random, attn::Path path, bool large = false);
 
   attn::AttentionArgs& args() { return problem->args; }
-  std::string check() { return problem->check(); }
+  // Against the oracle; and not a bit of the inputs, or between the rows of the output, may have changed.
+  std::string check();
   // All results of the call as bits; empty if it fails.
   std::vector<std::uint32_t> results();
+
+  // Fills all that no query may see with poison: rows of K and V, elements of the bias, rows of Q without keys, and
+  // what stands between the rows.
+  void spoil_unseen(float poison);
+  // Puts a NaN where some query sees it; says into which argument, "" if there is no such place.
+  std::string spoil_seen(Random& random);
 
   std::unique_ptr<Problem> problem;
 
@@ -32,6 +39,13 @@ class RandomProblem {
     Strided strided;
     std::vector<std::uint16_t> halves;
   };
+  // By place in the storage: is it seen?
+  struct Seen {
+    std::vector<char> q, k, v, bias;
+  };
+  Seen seen() const;
+  std::vector<std::uint32_t> inputs() const;  // all bits of all that the call reads
+  static void put(Stored& stored, std::size_t i, attn::DType type, float x);
   attn::Tensor store(Random& random, const Dims& dims, Rows rows, Stored& stored);
   void choose_keys(Random& random);
   void choose_scores(Random& random);
