@@ -181,6 +181,7 @@ std::string RandomProblem::check() {
   const bool packed = a.cu_query_lengths != nullptr;
   const Dims dims{packed ? 1 : a.batch, a.query_heads, packed ? a.cu_query_lengths[a.batch] : a.query_length,
                   a.value_dim};
+  if (const std::string failure = result_gaps_kept(); !failure.empty()) return failure;
   if (a.output.dtype == attn::DType::f32) return gaps_kept(o_.strided, dims, canary);
   Strided halves = o_.strided;  // their bits, as numbers
   std::copy(o_.halves.begin(), o_.halves.end(), halves.storage.begin());
@@ -194,9 +195,10 @@ std::vector<std::uint32_t> RandomProblem::results() {
   const bool packed = a.cu_query_lengths != nullptr;
   const std::vector<float> output = gather(a.output, packed ? 1 : a.batch, a.query_heads,
                                            packed ? a.cu_query_lengths[a.batch] : a.query_length, a.value_dim);
+  std::vector<float> weights;
+  if (a.weights.data) weights = gather(a.weights, a.batch, a.query_heads, a.query_length, a.key_length);
   all.push_back(1);  // not empty
-  const std::vector<float>* const parts[] = {&output, &problem->weights, &problem->logsumexp,
-                                             &problem->key_weight_sums};
+  const std::vector<float>* const parts[] = {&output, &weights, &problem->logsumexp, &problem->key_weight_sums};
   for (const std::vector<float>* x : parts)
     for (const float value : *x) all.push_back(bits(value));
   return all;

@@ -25,6 +25,10 @@ class RandomProblem {
   // All results of the call as bits; empty if it fails.
   std::vector<std::uint32_t> results();
 
+  // Puts a mask (or bias of -inf) with a structure in place of the one there is: padding, blocks, rows without keys,
+  // one key a row; and asks for weights and scores in any layout. An extra step, as it must not change what is drawn
+  // before.
+  void add_structure(Random& random);
   // Fills all that no query may see with poison: rows of K and V, elements of the bias, rows of Q without keys, and
   // what stands between the rows.
   void spoil_unseen(float poison);
@@ -50,7 +54,10 @@ class RandomProblem {
   void choose_keys(Random& random);
   void choose_scores(Random& random);
 
+  std::string result_gaps_kept() const;
+
   Stored q_, k_, v_, o_;
+  Strided w_, s_;  // weights and scores, by add_structure()
   std::vector<std::uint8_t> mask_;
   std::vector<float> bias_, slopes_, sinks_;
   std::vector<std::int64_t> offsets_, key_lengths_, cu_queries_, cu_keys_;

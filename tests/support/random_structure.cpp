@@ -1,0 +1,87 @@
+// Masks and biases with a structure, and results in any layout, for a mixture of options.
+#include <algorithm>
+#include <limits>
+
+#include "random_problem.hpp"
+
+namespace test {
+namespace {
+
+using std::int64_t;
+
+enum class Kind { padding, left_padding, blocks, rows, one_key };
+
+}  // namespace
+
+void RandomProblem::add_structure(Random& random) {
+  attn::AttentionArgs& a = args();
+  const Kind kind = static_cast<Kind>(random.integer(0, 4));
+  // Everything a kind needs is drawn before, so that an element does not depend on the order of the loop.
+  const int64_t rows = std::max<int64_t>(a.query_length, 1), keys = std::max<int64_t>(a.key_length, 1);
+  const int64_t size = random.pick(std::vector<int64_t>{1, 8, 16, 48, 64});
+  std::vector<int64_t> lengths, starts;
+  for (int64_t b = 0; b < a.batch; ++b)
+    lengths.push_back(random.integer(0, keys)), starts.push_back(random.integer(0, keys));
+  std::vector<char> kept_rows(static_cast<std::size_t>(rows)), kept_blocks(37);
+  for (char& kept : kept_rows) kept = random.integer(0, 2) != 0;
+  for (char& kept : kept_blocks) kept = random.flip();
+  const int64_t one = random.integer(0, keys - 1);
+  const auto allowed = [&](int64_t b, int64_t h, int64_t t, int64_t j) {
+    switch (kind) {
+      case Kind::padding:
+        return j < lengths[static_cast<std::size_t>(b)];
+      case Kind::left_padding:
+        return j >= starts[static_cast<std::size_t>(b)];
+      case Kind::blocks:
+        return kept_blocks[static_cast<std::size_t>((h * 31 + t / size * 7 + j / size * 3) % 37)] != 0;
+      case Kind::rows:
+        return kept_rows[static_cast<std::size_t>(t)] != 0;
+      case Kind::one_key:
+        return j == (one + t / size) % keys;
+    }
+    return true;
+  };
+  // Dense along rows and keys; along items and heads, too, or broadcast.
+  const bool by_item = kind == Kind::padding || kind == Kind::left_padding || random.flip(), by_head = random.flip();
+  const int64_t head_stride = by_head ? a.query_length * a.key_length : 0;
+  const int64_t batch_stride = by_item ? (by_head ? a.query_heads : 1) * a.query_length * a.key_length : 0;
+  const int64_t items = by_item ? a.batch : 1, heads = by_head ? a.query_heads : 1;
+  std::vector<char> pattern;
+  for (int64_t b = 0; b < items; ++b)
+    for (int64_t h = 0; h < heads; ++h)
+      for (int64_t t = 0; t < a.query_length; ++t)
+        for (int64_t j = 0; j < a.key_length; ++j) pattern.push_back(b < a.batch && allowed(b, h, t, j));
+  pattern.push_back(0);  // an address for a mask without elements
+  if (random.integer(0, 3) != 0) {
+    mask_.assign(pattern.begin(), pattern.end());
+    a.mask = {mask_.data(), batch_stride, head_stride, a.key_length, 1};
+  } else {  // the same by -inf: whole rows, whole blocks of it
+    bias_.clear();
+    for (const char kept : pattern) bias_.push_back(kept ? random.normal() : -std::numeric_limits<float>::infinity());
+    a.bias = {bias_.data(), batch_stride, head_stride, a.key_length, 1};
+  }
+
+  if (a.cu_query_lengths) return;
+  const Rows way = a.path == attn::Path::blas ? Rows::forward : Rows::any;
+  const Dims dims{a.batch, a.query_heads, a.query_length, a.key_length};
+  if (random.flip()) {
+    w_ = random_layout(random, dims, way, Use::result, canary);
+    a.weights = w_.output();
+  }
+  if (random.flip() && a.path == attn::Path::blas) {
+    s_ = random_layout(random, dims, way, Use::result, canary);
+    a.scores = s_.output();
+    a.scores_stage = static_cast<attn::ScoresStage>(random.integer(0, 2));
+  }
+}
+
+std::string RandomProblem::result_gaps_kept() const {
+  const attn::AttentionArgs& a = problem->args;
+  const Dims dims{a.batch, a.query_heads, a.query_length, a.key_length};
+  for (const Strided* x : {&w_, &s_})
+    if (!x->storage.empty())
+      if (const std::string d = gaps_kept(*x, dims, canary); !d.empty()) return d + " of the weights or scores";
+  return "";
+}
+
+}  // namespace test
