@@ -20,7 +20,7 @@ using std::int64_t;
 
 // A cache of [2, 3, 8] rows, 4 floats of key and 5 of value, with gaps between the rows, and up to 3 new rows each.
 struct Cache {
-  static constexpr int64_t batch = 2, heads = 3, capacity = 8, dims[2] = {4, 5}, pitch = 7;
+  static constexpr int64_t batch = 2, heads = 3, capacity = 8, pitch = 7;
   std::vector<float> keys, values, key_cache, value_cache;
   int64_t lengths[2] = {1, 5}, new_lengths[2] = {3, 2};
   attn::AppendArgs args;
