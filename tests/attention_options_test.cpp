@@ -10,15 +10,9 @@
 #include "support/isas.hpp"
 #include "support/random_problem.hpp"
 
-namespace {
-
-int rounds(int many) { return test::quick() ? many / 10 : test::scalar_is_active() ? many / 2 : many; }
-
-}  // namespace
-
 TEST_CASE("mixtures: of all options, agree with the oracle", "[mixtures]") {
   const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
-  for (int round = 0; round < rounds(3000); ++round) {
+  for (int round = 0; round < test::rounds(3000); ++round) {
     test::Random random(static_cast<std::uint64_t>(7000 + round));
     test::RandomProblem p(random, path);
     INFO("round " << round << ": " << test::describe(p.args()));
@@ -50,7 +44,7 @@ TEST_CASE("mixtures: have the bits that they had", "[mixtures][bits]") {
 
 TEST_CASE("mixtures: have the same bits on every instruction set", "[mixtures][bits]") {
   if (!test::scalar_is_active()) return;  // compares all with scalar: once is enough
-  for (int round = 0; round < rounds(4000); ++round) {
+  for (int round = 0; round < test::rounds(4000); ++round) {
     test::Random random(static_cast<std::uint64_t>(7000 + round));
     test::RandomProblem p(random, attn::Path::streaming);
     INFO("round " << round << ": " << test::describe(p.args()));
@@ -76,7 +70,7 @@ TEST_CASE("mixtures: have the same bits on any number of threads", "[mixtures][b
       parallel.run(parallel.context, count, task, argument);
     }
   } two(2), three(3);
-  const int many = rounds(300);
+  const int many = test::rounds(300);
   for (int round = 0; round < many; ++round) {
     test::Random random(static_cast<std::uint64_t>(9000 + round));
     test::RandomProblem p(random, attn::Path::streaming, true);
@@ -96,7 +90,7 @@ TEST_CASE("mixtures: have the same bits on any number of threads", "[mixtures][b
 
 TEST_CASE("mixtures: over several blocks of keys, agree with the oracle", "[mixtures]") {
   const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
-  for (int round = 0; round < rounds(100); ++round) {
+  for (int round = 0; round < test::rounds(100); ++round) {
     test::Random random(static_cast<std::uint64_t>(9000 + round));
     test::RandomProblem p(random, path, true);
     INFO("round " << round << ": " << test::describe(p.args()));

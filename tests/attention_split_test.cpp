@@ -14,8 +14,6 @@ namespace {
 using attn::AttentionArgs;
 using std::int64_t;
 
-int rounds(int many) { return test::quick() ? many / 10 : test::scalar_is_active() ? many / 2 : many; }
-
 // Item b of a batch: where its rows stand, and how many there are.
 struct Item {
   Item(const AttentionArgs& a, int64_t b) : b(b), tensor_item(a.cu_query_lengths ? 0 : b) {
@@ -126,7 +124,7 @@ struct Whole {
 }  // namespace
 
 TEST_CASE("split: items, sequences and rows alone have the same bits", "[mixtures][bits]") {
-  for (int round = 0; round < rounds(2000); ++round) {
+  for (int round = 0; round < test::rounds(2000); ++round) {
     test::Random random(static_cast<std::uint64_t>(15000 + round));
     test::RandomProblem p(random, attn::Path::streaming, round % 20 == 0);
     INFO("round " << round << ": " << test::describe(p.args()));

@@ -7,15 +7,9 @@
 #include "support/isas.hpp"
 #include "support/random_problem.hpp"
 
-namespace {
-
-int rounds(int many) { return test::quick() ? many / 10 : test::scalar_is_active() ? many / 2 : many; }
-
-}  // namespace
-
 TEST_CASE("structure: mixtures agree with the oracle", "[mixtures]") {
   const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
-  for (int round = 0; round < rounds(1500); ++round) {
+  for (int round = 0; round < test::rounds(1500); ++round) {
     test::Random random(static_cast<std::uint64_t>(17000 + round));
     test::RandomProblem p(random, path, round % 30 == 0);
     p.add_structure(random);
@@ -26,7 +20,7 @@ TEST_CASE("structure: mixtures agree with the oracle", "[mixtures]") {
 
 TEST_CASE("structure: mixtures have the same bits on every instruction set", "[mixtures][bits]") {
   if (!test::scalar_is_active()) return;  // compares all with scalar: once is enough
-  for (int round = 0; round < rounds(2000); ++round) {
+  for (int round = 0; round < test::rounds(2000); ++round) {
     test::Random random(static_cast<std::uint64_t>(17000 + round));
     test::RandomProblem p(random, attn::Path::streaming, round % 30 == 0);
     p.add_structure(random);

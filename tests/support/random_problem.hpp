@@ -6,11 +6,15 @@
 #include <string>
 #include <vector>
 
+#include "isas.hpp"
 #include "layout.hpp"
 #include "problem.hpp"
 #include "random.hpp"
 
 namespace test {
+
+// How many of `many` mixtures to try: half on scalar, which is slow, a tenth in emulation.
+inline int rounds(int many) { return quick() ? many / 10 : scalar_is_active() ? many / 2 : many; }
 
 class RandomProblem {
  public:
