@@ -62,6 +62,7 @@ struct Block {
   // Null: the product is the score, and the exponent holds the scale. Else what to make of it, row_steps for each row.
   const ScoreSteps* steps;
   const RowSteps* row_steps;  // [rows]
+  std::uint8_t* overflowed;   // [rows] set to 1 where the product with a key that the row sees is not finite
   Exponent exponent;
   bool values_finite;  // packed values hold no NaN or Inf, so that a weight of 0 keeps them out
   // Rows of memory that will be wanted soon: they are prefetched while the scores are multiplied. May be none.
@@ -111,8 +112,10 @@ struct Kernels {
   void (*step_scores)(const ScoreSteps& steps, const RowSteps& row, float* s, std::ptrdiff_t n);
   // The merge of attend_block on its own: row_max, row_sum, output <- both of the state and of the block's.
   void (*merge_block)(const Block& block);
-  // out[i] = o[i] / row_sum for n floats; 0 where row_sum is 0; NaN as 0x7fc00000, never -0.
-  void (*finish_row)(const float* o, float row_sum, float* out, std::ptrdiff_t n);
+  // Is none of n floats NaN or infinite?
+  bool (*all_finite)(const float* x, std::ptrdiff_t n);
+  // out[i] = o[i] / row_sum for n floats; 0 where row_sum is 0; NaN as 0x7fc00000, never -0. Is all of out finite?
+  bool (*finish_row)(const float* o, float row_sum, float* out, std::ptrdiff_t n);
 };
 
 extern const Kernels scalar, avx2, avx512, neon;

@@ -126,22 +126,82 @@ void score_keys_in_place(const Block& b) {
   });
 }
 
-// The scores of row r as the softmax sees them, -inf where a key is excluded, as far as the vectors of its range reach,
-// so that the passes over a row run over whole vectors.
 template <class Lanes>
-void prepare_row(const Block& b, std::ptrdiff_t r) {
-  const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16, last = (end - 1) / 16 * 16;
+bool all_finite(const float* x, std::ptrdiff_t n) {
+  Lanes zeros[4] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};  // 0 * x is 0, or NaN
+  std::ptrdiff_t i = 0;
+  for (; i + 64 <= n; i += 64)
+    for (int k = 0; k < 4; ++k) zeros[k] = fma(Lanes::load(x + i + 16 * k), Lanes::zero(), zeros[k]);
+  for (; i < n; i += 16) zeros[0] = fma(Lanes::load_first(x + i, least(16, n - i)), Lanes::zero(), zeros[0]);
+  return reduce_add((zeros[0] + zeros[1]) + (zeros[2] + zeros[3])) == 0.0f;
+}
+
+// Marks row r if the product with some key that it sees is not finite, before steps and masks hide it. The vectors hold
+// other keys, too, and those do not count.
+template <class Lanes>
+void mark_overflow(const Block& b, std::ptrdiff_t r, const float* s) {
+  const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16;
+  if (all_finite<Lanes>(s + first, (end - first + 15) / 16 * 16)) return;
+  for (std::ptrdiff_t j = begin; j < end; ++j)
+    if (s[j] - s[j] != 0.0f && (!b.allowed || !b.allowed[r] || (b.allowed[r][j / 64] >> (j % 64) & 1) != 0))
+      b.overflowed[r] = 1;
+}
+
+// -inf in the lanes of a row's first and last vector that it does not see; the row's maximum, and whether all that it
+// sees is finite.
+template <class Lanes>
+float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& finite) {
+  const Lanes none = Lanes::set1(-infinity), zero = Lanes::zero();
+  Lanes m[4] = {none, none, none, none}, zeros[2] = {zero, zero};  // AVX2 has registers for no more
+  const auto edge = [&](std::ptrdiff_t j) {
+    const Lanes x = Lanes::load(s + j);
+    const std::ptrdiff_t from = most(begin - j, 0), to = least(end - j, 16);
+    const Lanes seen = keep_range(x, from, to, none);
+    seen.store(s + j);
+    m[0] = max(seen, m[0]);
+    zeros[0] = fma(keep_range(x, from, to, zero), zero, zeros[0]);
+  };
+  std::ptrdiff_t j = begin / 16 * 16;
+  const std::ptrdiff_t whole = end / 16 * 16;
+  if (j < begin || whole == j) edge(j), j += 16;
+  for (; j + 64 <= whole; j += 64)
+    for (int k = 0; k < 4; ++k) {
+      const Lanes x = Lanes::load(s + j + 16 * k);
+      m[k] = max(x, m[k]);
+      zeros[k % 2] = fma(x, zero, zeros[k % 2]);
+    }
+  for (; j < whole; j += 16) {
+    const Lanes x = Lanes::load(s + j);
+    m[0] = max(x, m[0]);
+    zeros[0] = fma(x, zero, zeros[0]);
+  }
+  if (j < end) edge(j);
+  finite = reduce_add(zeros[0] + zeros[1]) == 0.0f;
+  return reduce_max(max(max(m[0], m[1]), max(m[2], m[3])));
+}
+
+// The scores of row r as the softmax sees them, -inf where a key is excluded, as far as the vectors of its range reach,
+// so that the passes over a row run over whole vectors. Their maximum.
+template <class Lanes>
+float prepare_row(const Block& b, std::ptrdiff_t r) {
+  const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16;
   float* s = b.scores + r * score_stride;
+  const bool masked = b.allowed && b.allowed[r];
+  if (b.steps || masked) mark_overflow<Lanes>(b, r, s);
   if (b.steps) {
     RowSteps row = b.row_steps[r];
     row.distance -= static_cast<float>(first);
     if (row.bias) row.bias += first;
     step_scores<Lanes>(*b.steps, row, s + first, end - first);
   }
-  if (b.allowed && b.allowed[r]) return exclude_keys<Lanes>(s, b.allowed[r], first, end);
-  const Lanes none = Lanes::set1(-infinity);
-  if (end < last + 16) keep_range(Lanes::load(s + last), 0, end - last, none).store(s + last);
-  if (begin > first) keep_range(Lanes::load(s + first), begin - first, 16, none).store(s + first);
+  if (masked) {
+    exclude_keys<Lanes>(s, b.allowed[r], first, end);
+    return max_of_row<Lanes, false>(s + first, (end - first + 15) / 16 * 16);
+  }
+  bool finite;
+  const float row_max = max_of_range<Lanes>(s, begin, end, finite);
+  if (!b.steps && !finite) b.overflowed[r] = 1;
+  return row_max;
 }
 
 // weights[r][j] = 2^((s[r][j] - m[r]) * c) in place, for j in [begin, end) of each row; the row's m, and l = sum of its
@@ -153,11 +213,7 @@ void block_softmax(const Block& b, float* row_max, float* row_sum) {
   for (std::ptrdiff_t group = 0; group < b.rows; group += 8) {
     const std::ptrdiff_t rows_end = least(group + 8, b.rows);
     for (std::ptrdiff_t r = group; r < rows_end; ++r) {
-      const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16;
-      row_max[r] = -infinity;
-      if (begin >= end) continue;
-      prepare_row<Lanes>(b, r);
-      row_max[r] = max_of_row<Lanes, false>(b.scores + r * score_stride + first, (end - first + 15) / 16 * 16);
+      row_max[r] = b.begin[r] < b.end[r] ? prepare_row<Lanes>(b, r) : -infinity;
     }
     for (std::ptrdiff_t r = group; r < rows_end; ++r) {
       float* s = b.scores + r * score_stride;
@@ -235,11 +291,21 @@ void weigh_block(const Block& b) {
 // One division a row, one product an element. Adding +0 turns -0 to +0: a chain that began at a skipped key and one
 // that began at a weight of 0 may differ in that sign and in nothing else.
 template <class Lanes>
-void finish_row(const float* o, float row_sum, float* out, std::ptrdiff_t n) {
-  const Lanes inverse = Lanes::set1(row_sum == 0.0f ? 0.0f : 1.0f / row_sum);
+bool finish_row(const float* o, float row_sum, float* out, std::ptrdiff_t n) {
+  const Lanes inverse = Lanes::set1(row_sum == 0.0f ? 0.0f : 1.0f / row_sum), zero = Lanes::zero();
+  Lanes zeros = zero;
   std::ptrdiff_t e = 0;
-  for (; e + 16 <= n; e += 16) canonical_nan(fma(Lanes::load(o + e), inverse, Lanes::zero())).store(out + e);
-  if (e < n) canonical_nan(fma(Lanes::load_first(o + e, n - e), inverse, Lanes::zero())).store_first(out + e, n - e);
+  for (; e + 16 <= n; e += 16) {
+    const Lanes x = fma(Lanes::load(o + e), inverse, zero);
+    zeros = fma(x, zero, zeros);
+    canonical_nan(x).store(out + e);
+  }
+  if (e < n) {
+    const Lanes x = fma(Lanes::load_first(o + e, n - e), inverse, zero);
+    zeros = fma(x, zero, zeros);
+    canonical_nan(x).store_first(out + e, n - e);
+  }
+  return reduce_add(zeros) == 0.0f;
 }
 
 template <class Lanes>
@@ -257,6 +323,7 @@ constexpr Kernels make_kernels(const char* name) {
           mask_to_bits<Lanes>,
           step_scores<Lanes>,
           merge_block<Lanes>,
+          all_finite<Lanes>,
           finish_row<Lanes>};
 }
 

@@ -11,6 +11,7 @@
 #include "keys.hpp"
 #include "log_sum_exp.hpp"
 #include "rows.hpp"
+#include "wide_row.hpp"
 
 namespace attn::blas_path {
 namespace {
@@ -30,10 +31,14 @@ struct Rows {
   KeyRange range[row_block];
 };
 
-bool finite(const float* x, std::int64_t stride, std::int64_t begin, std::int64_t end, std::int64_t columns) {
-  for (std::int64_t j = begin; j < end; ++j)
-    for (std::int64_t e = 0; e < columns; ++e)
-      if (!std::isfinite(x[j * stride + e])) return false;
+bool all_finite(const float* x, KeyRange range, const simd::Kernels& kernels) {
+  return kernels.all_finite(x + range.begin, range.end - range.begin);
+}
+
+// Of the values of some keys.
+bool finite(const Rows& rows, KeyRange keys, std::int64_t columns, const simd::Kernels& kernels) {
+  for (std::int64_t j = keys.begin; j < keys.end; ++j)
+    if (!kernels.all_finite(rows.value + j * rows.value_stride, columns)) return false;
   return true;
 }
 
@@ -44,7 +49,8 @@ bool unmasked(const AttentionArgs& a, const Rows& rows, std::int64_t r, std::int
 
 // output[r] = sum over the allowed j of weights[r][j] value[j]. `all` holds every row's keys, `common` those that all
 // rows see.
-void multiply_values(const AttentionArgs& a, const Rows& rows, KeyRange all, KeyRange common) {
+void multiply_values(const AttentionArgs& a, const Rows& rows, KeyRange all, KeyRange common,
+                     const simd::Kernels& kernels) {
   const auto product = [&](KeyRange keys) {
     blas::sgemm(blas::Op::none, blas::Op::none, rows.count, a.value_dim, keys.end - keys.begin, 1.0f,
                 rows.weights + keys.begin, rows.weights_stride, rows.value + keys.begin * rows.value_stride,
@@ -52,8 +58,8 @@ void multiply_values(const AttentionArgs& a, const Rows& rows, KeyRange all, Key
   };
   // A weight of 0 times NaN or Inf is NaN, so a key that some row must not see may be multiplied only if it is finite.
   if (common.begin >= common.end || a.mask.data) common = {all.end, all.end};
-  if (finite(rows.value, rows.value_stride, all.begin, common.begin, a.value_dim) &&
-      finite(rows.value, rows.value_stride, common.end, all.end, a.value_dim))
+  if (finite(rows, {all.begin, common.begin}, a.value_dim, kernels) &&
+      finite(rows, {common.end, all.end}, a.value_dim, kernels))
     return product(all);
 
   product(common);
@@ -82,7 +88,14 @@ void step_row(const AttentionArgs& a, const Rows& rows, std::int64_t r, const si
     std::copy(scores + keys.begin, scores + keys.end, copy + keys.begin);
   };
 
-  const float scale = static_cast<float>(effective_scale(a));
+  float scale = static_cast<float>(effective_scale(a));
+  if (!all_finite(scores, wanted, kernels)) {
+    // A product beyond float may still be a score within it.
+    for (std::int64_t j = wanted.begin; j < wanted.end; ++j)
+      scores[j] = std::isfinite(scores[j]) ? scores[j] * scale
+                                           : wide_row::scaled_score({a, kernels, s, rows.head, rows.first + r}, j);
+    scale = 1;
+  }
   simd::RowSteps row{a.alibi_slopes != nullptr, 0, 0, nullptr};
   if (row.alibi) {
     row.slope = a.alibi_slopes[rows.head];
@@ -115,8 +128,6 @@ void add_sink(float sink, float* weights, KeyRange range, float& row_max, float&
 }
 
 void attend(const AttentionArgs& a, const Rows& rows, const simd::Kernels& kernels, float* key_sums) {
-  const bool stepped = has_steps(a) || a.mask.data || a.scores.data;
-  const double scale = stepped ? 1.0 : effective_scale(a);
   KeyRange all{a.key_length, 0}, common{0, a.key_length};
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const KeyRange range = rows.range[r];
@@ -129,6 +140,11 @@ void attend(const AttentionArgs& a, const Rows& rows, const simd::Kernels& kerne
   blas::sgemm(blas::Op::none, blas::Op::transpose, rows.count, scored.end - scored.begin, a.head_dim, 1.0f, rows.query,
               rows.query_stride, rows.key + scored.begin * rows.key_stride, rows.key_stride, 0.0f,
               rows.weights + scored.begin, rows.weights_stride);
+
+  bool stepped = has_steps(a) || a.mask.data || a.scores.data;
+  for (std::int64_t r = 0; r < rows.count && !stepped; ++r)
+    stepped = !all_finite(rows.weights + r * rows.weights_stride, rows.range[r], kernels);  // step_row mends them
+  const double scale = stepped ? 1.0 : effective_scale(a);
 
   float row_max[row_block], row_sum[row_block];
   const simd::Exponent exponent = make_exponent(scale);
@@ -154,9 +170,14 @@ void attend(const AttentionArgs& a, const Rows& rows, const simd::Kernels& kerne
           log_sum_exp(row_max[r], row_sum[r], scale);
     for (std::int64_t j = range.begin; a.key_weight_sums && j < range.end; ++j) key_sums[j] += weights[j];
   }
-  multiply_values(a, rows, all, common);
-  for (std::int64_t r = 0; r < rows.count; ++r)  // a sink can spoil a row without keys
-    if (std::isnan(row_sum[r])) std::fill_n(rows.output + r * rows.output_stride, a.value_dim, row_sum[r]);
+  multiply_values(a, rows, all, common, kernels);
+  for (std::int64_t r = 0; r < rows.count; ++r) {
+    float* const output = rows.output + r * rows.output_stride;
+    if (std::isnan(row_sum[r]))  // a sink can spoil a row without keys
+      std::fill_n(output, a.value_dim, row_sum[r]);
+    else if (!kernels.all_finite(output, a.value_dim))
+      wide_row::mend({a, kernels, rows.sequence, rows.head, rows.first + r}, row_sum[r], false, output);
+  }
 }
 
 // BLAS wants a leading dimension of at least the columns, also where there is one row and the stride means nothing.

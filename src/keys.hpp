@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 
@@ -85,8 +86,11 @@ auto element_of(const Quad& x, std::int64_t item, std::int64_t head, std::int64_
 }
 
 // Do scores pass through steps that need them in their own units, and not as products times an exponent's constant?
+// So do those of a scale below 2^-121: two products may differ by more than float holds, 2^128, and their scores by
+// less than the 88 that make a weight 0.
 inline bool has_steps(const AttentionArgs& a) noexcept {
-  return a.softcap > 0 || a.alibi_slopes || a.bias.data || a.sinks;
+  const bool tiny_scale = a.scale != 0 && std::fabs(a.scale) < 0x1p-121f;
+  return a.softcap > 0 || a.alibi_slopes || a.bias.data || a.sinks || tiny_scale;
 }
 
 }  // namespace attn

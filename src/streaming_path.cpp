@@ -11,6 +11,7 @@
 #include "streaming_tile.hpp"
 #include "streaming_weights.hpp"
 #include "tasks.hpp"
+#include "wide_row.hpp"
 
 namespace attn::streaming_path {
 namespace {
@@ -22,6 +23,7 @@ void clear_state(const Plan& plan, std::int64_t rows, const TileState& state) no
   std::fill(state.row_max, state.row_max + rows, -std::numeric_limits<float>::infinity());
   std::fill(state.row_sum, state.row_sum + rows, 0.0f);
   std::fill(state.output, state.output + rows * plan.output_stride, 0.0f);
+  std::fill(state.overflowed, state.overflowed + rows, std::uint8_t{0});
 }
 
 simd::Block merge_of(const Plan& plan, std::int64_t rows, const TileState& into, const TileState& from) noexcept {
@@ -57,13 +59,22 @@ void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const Til
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const Place place = place_of(plan, pair, tile.first_row + r);
     char* const out = address_of(a.output, pair.sequence.batch, place.head, pair.sequence.first_query + place.query);
-    float* const row = state.output + r * plan.output_stride;
-    const bool wide = a.output.dtype == DType::f32;
-    plan.kernels.finish_row(row, state.row_sum[r], wide ? reinterpret_cast<float*>(out) : row, a.value_dim);
-    if (!wide) plan.kernels.narrow(row, storage_of(a.output.dtype), a.value_dim, out);
-    if (a.logsumexp)
-      a.logsumexp[logsumexp_index(a, pair.sequence, place.head, place.query)] =
-          log_sum_exp(state.row_max[r], state.row_sum[r], plan.scale);
+    const bool in_place = a.output.dtype == DType::f32;
+    float* const accumulated = state.output + r * plan.output_stride;
+    float* const row = in_place ? reinterpret_cast<float*>(out) : accumulated;
+    const bool finite = plan.kernels.finish_row(accumulated, state.row_sum[r], row, a.value_dim);
+    float log_sum = a.logsumexp ? log_sum_exp(state.row_max[r], state.row_sum[r], plan.scale) : 0;
+    if (!finite || state.overflowed[r]) {
+      const wide_row::Row wide{a, plan.kernels, pair.sequence, place.head, place.query};
+      const wide_row::Softmax again = wide_row::mend(wide, state.row_sum[r], state.overflowed[r] != 0, row);
+      if (again.sum > 0) {
+        state.row_max[r] = again.max;
+        state.row_sum[r] = -static_cast<float>(again.sum);  // the sign tells the second pass
+        log_sum = log_sum_exp(again.max, static_cast<float>(again.sum), 1.0);
+      }
+    }
+    if (!in_place) plan.kernels.narrow(row, storage_of(a.output.dtype), a.value_dim, out);
+    if (a.logsumexp) a.logsumexp[logsumexp_index(a, pair.sequence, place.head, place.query)] = log_sum;
   }
   if (plan.weighs) {
     const std::int64_t row = pair.index * plan.rows + tile.first_row;
@@ -111,7 +122,9 @@ void run_tile(const Plan& plan, const Pair& pair, std::int64_t index, const Pack
   block.row_max = scratch.state.row_max;
   block.row_sum = scratch.state.row_sum;
   block.output = scratch.state.output;
+  block.overflowed = scratch.state.overflowed;
   block.first = true;
+  std::fill(block.overflowed, block.overflowed + tile.rows, std::uint8_t{0});
   for (std::int64_t i = tile.blocks.first; i < tile.blocks.last; ++i) {
     PackedBlock packed_block{};
     if (packed) packed_block = packed_at(plan, *packed, i);
@@ -158,7 +171,9 @@ void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {
     block.row_max = w.partial[i].row_max;
     block.row_sum = w.partial[i].row_sum;
     block.output = w.partial[i].output;
+    block.overflowed = w.partial[i].overflowed;
     block.first = true;
+    std::fill(block.overflowed, block.overflowed + tile.rows, std::uint8_t{0});
     set_block(plan, pair, tile, index, nullptr, w.scratch[worker], block);
     plan.kernels.attend_block(block);  // also where a mask leaves no key: the result is that of none
   });
@@ -170,8 +185,10 @@ void run_direct_blocks(const Plan& plan, const Workspace& w) noexcept {
     const std::int64_t first = tile.blocks.empty() ? 0 : tile.blocks.first;
     const TileState& state = partial[first];
     if (tile.blocks.empty()) clear_state(plan, tile.rows, state);
-    for (std::int64_t block = first + 1; block < tile.blocks.last; ++block)
+    for (std::int64_t block = first + 1; block < tile.blocks.last; ++block) {
       plan.kernels.merge_block(merge_of(plan, tile.rows, state, partial[block]));
+      for (std::int64_t r = 0; r < tile.rows; ++r) state.overflowed[r] |= partial[block].overflowed[r];
+    }
     finish_tile(plan, pair, tile, state, w.scratch[0].block, w);
   }
 }

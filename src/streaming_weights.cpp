@@ -5,6 +5,7 @@
 #include "rows.hpp"
 #include "streaming_tile.hpp"
 #include "tasks.hpp"
+#include "wide_row.hpp"
 
 namespace attn::streaming_path {
 namespace {
@@ -47,6 +48,19 @@ void take_row(const Plan& plan, const Pair& pair, const Tile& tile, std::int64_t
   }
 }
 
+// The weights of the rows that were computed again in double (finish_tile made their sums negative).
+void weigh_wide_rows(const Plan& plan, const Pair& pair, const Tile& tile, std::int64_t key, const TileScratch& scratch,
+                     const simd::Block& block) noexcept {
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    if (!(block.row_sum[r] < 0) || scratch.begin[r] >= scratch.end[r]) continue;
+    const Place place = place_of(plan, pair, tile.first_row + r);
+    wide_row::weigh({plan.args, plan.kernels, pair.sequence, place.head, place.query},
+                    {block.row_max[r], -static_cast<double>(block.row_sum[r])},
+                    {key + scratch.begin[r], key + scratch.end[r]},
+                    scratch.scores + r * simd::score_stride + scratch.begin[r]);
+  }
+}
+
 // total += partial; partial = 0.
 void close_group(const Plan& plan, const WeightScratch& sums) noexcept {
   for (std::int64_t i = 0; i < plan.group * key_block; ++i) sums.total[i] += sums.partial[i], sums.partial[i] = 0.0f;
@@ -83,7 +97,9 @@ void weigh_columns(const Plan& plan, const Pair& pair, std::int64_t index, const
       packed = true;
       block.row_max = w.row_max + pair.index * plan.rows + tile.first_row;
       block.row_sum = w.row_sum + pair.index * plan.rows + tile.first_row;
+      block.overflowed = scratch.state.overflowed;  // known from the first pass
       plan.kernels.weigh_block(block);
+      weigh_wide_rows(plan, pair, tile, key, scratch, block);
     }
     for (std::int64_t r = 0; r < tile.rows; ++r) {
       const std::int64_t row = tile.first_row + r;

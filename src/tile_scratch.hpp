@@ -15,11 +15,12 @@ constexpr std::int64_t round_up(std::int64_t n, std::int64_t step) noexcept { re
 // The running result of the rows of a tile (simd::Block says what the members mean).
 struct TileState {
   float *row_max, *row_sum, *output;
+  std::uint8_t* overflowed;  // [rows]
 
   static TileState take(Arena& arena, std::int64_t rows, std::int64_t output_stride) noexcept {
     const std::int64_t padded = round_up(rows, simd::lane_count);
     return {arena.take<float>(padded), arena.take<float>(padded),
-            arena.take<float>(saturating_product(rows, output_stride))};
+            arena.take<float>(saturating_product(rows, output_stride)), arena.take<std::uint8_t>(rows)};
   }
 };
 
