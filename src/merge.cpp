@@ -1,7 +1,6 @@
 #include "attn/merge.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <limits>
 
 #include "dispatch.hpp"
@@ -17,15 +16,22 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 // A result may lie between the parts of one gathered buffer, and in the very place of a part: its row is read before it
 // is written.
 Status apart(const check::View& result, const check::View& inputs, bool same_shape) noexcept {
-  if (check::disjoint(result, inputs).ok()) return {};  // all parts at once; so it is if either has no elements
-  for (std::int64_t i = 0; i < inputs.size[0]; ++i) {
-    check::View part = inputs;
-    part.data += i * inputs.stride[0] * inputs.element_bytes;
-    part.size[0] = 1;
-    static_cast<void>(check::measure(part));  // a part of what has been measured
-    const bool same_rows = part.size[2] <= 1 || part.stride[2] == result.stride[2];
-    if (same_shape && part.data == result.data && same_rows) continue;
-    if (Status s = check::disjoint(result, part); !s.ok()) return s;
+  const Status status = check::disjoint(result, inputs);
+  if (status.ok() || !same_shape) return status;
+  const std::int64_t bytes = inputs.stride[0] * inputs.element_bytes;
+  const std::int64_t offset =
+      reinterpret_cast<std::intptr_t>(result.data) - reinterpret_cast<std::intptr_t>(inputs.data);
+  const std::int64_t place = bytes == 0 ? 0 : offset / bytes;
+  const bool same_rows = inputs.size[2] <= 1 || inputs.stride[2] == result.stride[2];
+  if (!same_rows || place * bytes != offset || place < 0 || place >= inputs.size[0]) return status;
+  if (bytes == 0) return {};  // all parts are one
+  for (const bool behind : {false, true}) {
+    check::View others = inputs;
+    others.size[0] = behind ? inputs.size[0] - place - 1 : place;
+    if (behind) others.data = result.data + bytes;
+    others.begin = others.end = 0;
+    static_cast<void>(check::measure(others));  // a part of what has been measured
+    if (Status s = check::disjoint(result, others); !s.ok()) return s;
   }
   return {};
 }

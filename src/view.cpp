@@ -3,7 +3,15 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "strided_sum.hpp"
+
 namespace attn::check {
+namespace {
+
+// The stride of a dimension of size 1 is never used: it may be anything.
+std::int64_t step(const View& v, int i) noexcept { return v.size[i] == 1 ? 0 : std::llabs(v.stride[i]); }
+
+}  // namespace
 
 Status bad(const char* name, std::int64_t value, const char* rule) noexcept {
   return Status(StatusCode::invalid_argument, "%s %s, got %lld", name, rule, static_cast<long long>(value));
@@ -26,62 +34,79 @@ Status measure(View& v) noexcept {
     if (v.size[i] == 1) continue;
     std::int64_t reach;
     if (__builtin_mul_overflow(v.size[i] - 1, v.stride[i], &reach) || reach > max_elements || reach < -max_elements ||
-        (reach > 0 ? (high += reach) : -(low += reach)) > max_elements)
+        (reach > 0 ? high += reach : low += reach, high - low > max_elements / v.element_bytes * 4))
       return Status(StatusCode::invalid_argument, "%s: a stride of %lld over %lld is more than memory can hold", v.name,
                     static_cast<long long>(v.stride[i]), static_cast<long long>(v.size[i]));
   }
-  v.begin = reinterpret_cast<std::uintptr_t>(v.data) + static_cast<std::uintptr_t>(low * v.element_bytes);
-  v.end = reinterpret_cast<std::uintptr_t>(v.data) + static_cast<std::uintptr_t>(high * v.element_bytes);
-  return {};
-}
-
-// Elements of a result must not share an address: from the smallest stride up, each steps over all below it.
-Status distinct_elements(const View& v) noexcept {
-  static constexpr const char* names[] = {"batch_stride", "head_stride", "row_stride"};
-  if (v.empty()) return {};
-  int order[] = {2, 1, 0};
-  std::sort(order, order + 3, [&](int a, int b) { return std::llabs(v.stride[a]) < std::llabs(v.stride[b]); });
-  std::int64_t extent = v.size[3];
-  for (const int i : order) {
-    if (v.size[i] == 1) continue;
-    if (std::llabs(v.stride[i]) < extent)
-      return Status(StatusCode::invalid_argument, "%s.%s makes elements overlap, got %lld", v.name, names[i],
-                    static_cast<long long>(v.stride[i]));
-    extent += (v.size[i] - 1) * std::llabs(v.stride[i]);
-  }
+  const std::uintptr_t data = reinterpret_cast<std::uintptr_t>(v.data);
+  v.begin = data + static_cast<std::uintptr_t>(low * v.element_bytes);
+  v.end = data + static_cast<std::uintptr_t>(high * v.element_bytes);
+  if (v.begin > data || v.end < data)
+    return Status(StatusCode::invalid_argument, "%s: elements %lld to %lld from %p are more than memory can hold",
+                  v.name, static_cast<long long>(low), static_cast<long long>(high - 1),
+                  static_cast<const void*>(v.data));
   return {};
 }
 
 namespace {
 
-// Views that share a row pitch and lie side by side in it, as Q, K, V and output columns of one packed buffer.
-bool interleaved(const View& a, const View& b) noexcept {
-  const std::int64_t pitch = a.stride[2];
-  if (a.element_bytes != b.element_bytes || pitch <= 0 || b.stride[2] != pitch) return false;
-  if (a.stride[3] != 1 || b.stride[3] != 1) return false;
-  std::int64_t width[2];
-  for (int side = 0; side < 2; ++side) {
-    const View& v = side ? b : a;
-    width[side] = v.size[3];
-    for (int i = 0; i < 2; ++i) {
-      if (v.size[i] == 1 || v.stride[i] % pitch == 0) continue;
-      if (v.stride[i] < 0) return false;
-      width[side] += (v.size[i] - 1) * v.stride[i];
-    }
+// Has v two elements at one address that differ in the index of dimension i, and otherwise only in those of `below`?
+StridedSum::Answer shares(const View& v, int i, const int* below, int count) noexcept {
+  // A difference of the indices is in [1, size - 1] for i and in [1 - size, size - 1] for the others. Counted from the
+  // least, all of them add up to what takes the address back to where it was.
+  StridedSum sum;
+  std::int64_t back = -step(v, i);
+  sum.add(static_cast<std::uint64_t>(-back), static_cast<std::uint64_t>(v.size[i] - 2));
+  for (int n = 0; n < count; ++n) {
+    const std::int64_t most = v.size[below[n]] - 1;
+    sum.add(static_cast<std::uint64_t>(step(v, below[n])), static_cast<std::uint64_t>(2 * most));
+    back += step(v, below[n]) * most;
   }
-  const std::uintptr_t pitch_bytes = static_cast<std::uintptr_t>(pitch * a.element_bytes);
-  const std::uintptr_t gap =
-      (reinterpret_cast<std::uintptr_t>(b.data) - reinterpret_cast<std::uintptr_t>(a.data)) % pitch_bytes;
-  return width[0] * a.element_bytes <= static_cast<std::int64_t>(gap) &&
-         static_cast<std::int64_t>(gap) + width[1] * a.element_bytes <= static_cast<std::int64_t>(pitch_bytes);
+  return back < 0 ? StridedSum::Answer::no : sum.meets(static_cast<std::uint64_t>(back));
 }
 
 }  // namespace
 
+// From the smallest stride up, most step over all that is below them.
+Status distinct_elements(const View& v) noexcept {
+  static constexpr const char* names[] = {"batch_stride", "head_stride", "row_stride"};
+  if (v.empty()) return {};
+  int order[] = {3, 2, 1, 0};
+  std::sort(order + 1, order + 4, [&](int a, int b) { return step(v, a) < step(v, b); });
+  std::int64_t extent = v.size[3];
+  for (int n = 1; n < 4; ++n) {
+    const int i = order[n];
+    if (v.size[i] == 1) continue;
+    if (step(v, i) < extent) {
+      const StridedSum::Answer answer = shares(v, i, order, n);
+      if (answer != StridedSum::Answer::no)
+        return Status(answer == StridedSum::Answer::yes ? StatusCode::invalid_argument : StatusCode::unsupported,
+                      "%s.%s %s, got %lld", v.name, names[i],
+                      answer == StridedSum::Answer::yes ? "makes elements overlap"
+                                                        : "is too irregular to tell whether elements overlap",
+                      static_cast<long long>(v.stride[i]));
+    }
+    extent += (v.size[i] - 1) * step(v, i);
+  }
+  return {};
+}
+
 Status overlap(const View& result, const View& other) noexcept {
-  if (interleaved(result, other) || interleaved(other, result)) return {};
-  return Status(StatusCode::invalid_argument, "%s overlaps %s: at %p and %p", result.name, other.name,
-                static_cast<const void*>(result.data), static_cast<const void*>(other.data));
+  // Bytes of the other, counted from its first one, less bytes of the result, counted from its last one backwards.
+  StridedSum sum;
+  for (const View* v : {&result, &other}) {
+    sum.add_slack(static_cast<std::uint64_t>(v->element_bytes - 1));
+    for (int i = 0; i < 4; ++i)
+      sum.add(static_cast<std::uint64_t>(step(*v, i) * v->element_bytes), static_cast<std::uint64_t>(v->size[i] - 1));
+  }
+  const StridedSum::Answer answer = sum.meets(result.end - 1 - other.begin);
+  if (answer == StridedSum::Answer::no) return {};
+  if (answer == StridedSum::Answer::yes)
+    return Status(StatusCode::invalid_argument, "%s overlaps %s: at %p and %p", result.name, other.name,
+                  static_cast<const void*>(result.data), static_cast<const void*>(other.data));
+  return Status(StatusCode::unsupported,
+                "%s and %s have strides too irregular to tell whether they overlap: at %p and %p", result.name,
+                other.name, static_cast<const void*>(result.data), static_cast<const void*>(other.data));
 }
 
 }  // namespace attn::check

@@ -2,7 +2,7 @@
 # attention.cpp (the workspace of callers that give none) and the layers allocate. A function that an object does not name
 # it cannot call.
 set(loud "malloc|calloc|realloc|free|mmap|_Zn[aw]|_Zd[al]|pthread_|_ZNSt6thread|_ZNSt5mutex|__cxa_guard|syscall|GOMP_|omp_")
-foreach(quiet IN ITEMS check view kv_cache merge softmax streaming_path streaming_plan streaming_tile streaming_weights blas_path blas dispatch cpu status wide_row)
+foreach(quiet IN ITEMS check view strided_sum kv_cache merge softmax streaming_path streaming_plan streaming_tile streaming_weights blas_path blas dispatch cpu status wide_row)
   set(objects ${OBJECTS})
   list(FILTER objects INCLUDE REGEX "src/${quiet}\\.cpp\\.")
   list(LENGTH objects count)
