@@ -20,6 +20,14 @@ class Arena {
     used_ = saturating_sum(used_, bytes - bytes % 64);
     return piece;
   }
+  // As if take() were called `times` times. It takes the same every time.
+  template <class Take>
+  void count(std::size_t times, const Take& take) noexcept {
+    if (times == 0) return;
+    const std::size_t before = used_;
+    take();
+    used_ = saturating_sum(before, saturating_product(used_ - before, times));
+  }
   std::size_t used() const noexcept { return used_; }
 
  private:
