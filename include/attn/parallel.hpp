@@ -7,13 +7,17 @@ namespace attn {
 
 // The caller's own parallel_for: run(context, count, task, argument) calls task(argument, i) once for every i in
 // [0, count), on any threads, in any order, and returns when all are done. It is called from the calling thread only,
-// with count <= threads; calling the tasks one after the other is allowed. No result depends on it.
-// tests/examples/openmp.cpp shows one for OpenMP.
+// with count <= threads and never more than there is work for; calling the tasks one after the other is allowed. No
+// result depends on it.
+//
+// When run returns or throws, no task may be running or start later. If it throws, or has not called all tasks, the
+// calling thread does what is left, and the call goes on: its status is ok and its results are right. The exception
+// ends there. Tasks do not throw. tests/examples/openmp.cpp shows one for OpenMP.
 struct Parallel {
   using Task = void (*)(void* argument, std::int64_t index);
   void (*run)(void* context, std::int64_t count, Task task, void* argument) = nullptr;
   void* context = nullptr;
-  std::int64_t threads = 1;  // how many tasks may run at the same time
+  std::int64_t threads = 1;  // how many tasks may run at the same time, at least 1; more than there are tasks is fine
 };
 
 // A small pool for those who have no parallel_for. `threads` counts the calling thread: 1 starts none.
@@ -22,7 +26,7 @@ struct Parallel {
 // fork.
 class ThreadPool {
  public:
-  // Throws std::invalid_argument if threads < 1, std::system_error if a thread cannot be started.
+  // Throws std::invalid_argument unless threads is in [1, 4096], std::system_error if a thread cannot be started.
   explicit ThreadPool(std::int64_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
