@@ -37,7 +37,7 @@ class Parallel(c.Structure):
 
 class AttentionArgs(c.Structure):
     _fields_ = (
-        [("size", c.c_size_t)]
+        [("size", c.c_size_t), ("initialized", c.c_int64)]
         + [
             (name, c.c_int64)
             for name in ("batch", "query_heads", "kv_heads", "query_length", "key_length", "head_dim", "value_dim")

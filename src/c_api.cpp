@@ -54,9 +54,19 @@ attn::Status read_struct(const char* name, const Struct* from, Struct& to) noexc
   return {};
 }
 
+// The same for a struct with a member `initialized`, whose zeros are not its defaults.
+template <class Struct>
+attn::Status read_initialized(const Struct* from, void (*init)(Struct*), const char* init_name, Struct& to) noexcept {
+  init(&to);
+  attn::Status status = read_struct("args", from, to);
+  if (status.ok() && to.initialized != 1)
+    return attn::Status(attn::StatusCode::invalid_argument, "args->initialized is %lld: call %s first",
+                        static_cast<long long>(to.initialized), init_name);
+  return status;
+}
+
 attn::Status read_args(const attn_attention_args* from, attn_attention_args& c) noexcept {
-  attn_attention_args_init(&c);
-  return read_struct("args", from, c);
+  return read_initialized(from, attn_attention_args_init, "attn_attention_args_init", c);
 }
 
 // Runs f, which may throw; what it threw as a status.
@@ -123,6 +133,7 @@ void attn_attention_args_init(attn_attention_args* args) {
   const attn::AttentionArgs defaults;
   *args = attn_attention_args{};
   args->size = sizeof *args;
+  args->initialized = 1;
   args->batch = defaults.batch;
   args->query_heads = defaults.query_heads;
   args->kv_heads = defaults.kv_heads;
@@ -153,13 +164,12 @@ void attn_append_args_init(attn_append_args* args) {
   if (!args) return;
   *args = attn_append_args{};
   args->size = sizeof *args;
-  args->batch = args->kv_heads = 1;
+  args->initialized = args->batch = args->kv_heads = 1;
 }
 
 attn_status_code attn_append(const attn_append_args* args, char* message, size_t message_size) {
   attn_append_args c;
-  attn_append_args_init(&c);
-  attn::Status status = read_struct("args", args, c);
+  attn::Status status = read_initialized(args, attn_append_args_init, "attn_append_args_init", c);
   if (status.ok())
     status = attn::append({c.batch, c.kv_heads, c.new_length, c.capacity, c.head_dim, c.value_dim, convert(c.key),
                            convert(c.value), convert(c.key_cache), convert(c.value_cache), c.new_lengths, c.lengths});
@@ -189,6 +199,7 @@ attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t
 }
 
 attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool) {
+  if (!pool) return {nullptr, nullptr, 0};
   const attn::Parallel p = pool->pool.parallel();
   return {p.run, p.context, p.threads};
 }

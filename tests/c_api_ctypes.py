@@ -27,6 +27,7 @@ class MaskOrBias(c.Structure):
 class Args(c.Structure):
     _fields_ = [
         ("size", c.c_size_t),
+        ("initialized", c.c_int64),
         *((name, c.c_int64) for name in ("batch", "query_heads", "kv_heads", "query_length", "key_length")),
         *((name, c.c_int64) for name in ("head_dim", "value_dim")),
         *((name, Tensor) for name in ("query", "key", "value")),
@@ -105,6 +106,10 @@ def check_attention(lib):
             weights = softmax(scores)
             want += [sum(w * row(v, h, j)[e] for j, w in enumerate(weights)) for e in range(D)]
     check_close(output, want, 2e-6)
+
+    zeroed = Args(size=c.sizeof(Args))
+    assert lib.attn_attention(zeroed, message, len(message)) == 1
+    assert b"attn_attention_args_init" in message.value, message.value
 
     args.head_dim = 0
     assert lib.attn_attention(args, message, len(message)) == 1

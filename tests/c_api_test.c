@@ -206,6 +206,105 @@ static void test_errors(void) {
   CHECK(largest_difference(output, wanted, OUTPUTS) < 1e-6);
 }
 
+/* A struct of zeros, with its size and what a call cannot do without: it means the defaults, or it is refused by name.
+ * Equal scores of three keys whose values are 3, 6 and 9; a window of 0 would see one of them. */
+static void test_zeroed(void) {
+  static const float queries[3] = {0, 0, 0}, keys[3] = {1, 2, 3}, values[3] = {3, 6, 9};
+  float out[3] = {7, 7, 7};
+  char message[256];
+  attn_attention_args a;
+  memset(&a, 0, sizeof a);
+  a.size = sizeof a;
+  a.batch = a.query_heads = a.kv_heads = 1;
+  a.query_length = a.key_length = 3, a.head_dim = a.value_dim = 1;
+  a.query = (attn_tensor){queries, ATTN_F32, 3, 3, 1};
+  a.key = (attn_tensor){keys, ATTN_F32, 3, 3, 1};
+  a.value = (attn_tensor){values, ATTN_F32, 3, 3, 1};
+  a.output = (attn_output){out, 3, 3, 1, ATTN_F32};
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "args->initialized is 0") && strstr(message, "attn_attention_args_init"));
+  CHECK(out[0] == 7 && out[1] == 7 && out[2] == 7);
+  CHECK(attn_workspace_size(&a) == 0);
+  a.initialized = 2;
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT && strstr(message, "is 2"));
+  attn_attention_args_init(&a);
+  a.query_length = a.key_length = 3, a.head_dim = a.value_dim = 1;
+  a.query = (attn_tensor){queries, ATTN_F32, 3, 3, 1};
+  a.key = (attn_tensor){keys, ATTN_F32, 3, 3, 1};
+  a.value = (attn_tensor){values, ATTN_F32, 3, 3, 1};
+  a.output = (attn_output){out, 3, 3, 1, ATTN_F32};
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
+  CHECK(out[0] == 6 && out[1] == 6 && out[2] == 6);
+
+  int64_t length = 0;
+  float key_cache[1] = {7}, value_cache[1] = {7};
+  attn_append_args p;
+  memset(&p, 0, sizeof p);
+  p.size = sizeof p;
+  p.new_length = p.capacity = p.head_dim = p.value_dim = 1;
+  p.key = p.value = (attn_tensor){keys, ATTN_F32, 1, 1, 1};
+  p.key_cache = (attn_output){key_cache, 1, 1, 1, ATTN_F32};
+  p.value_cache = (attn_output){value_cache, 1, 1, 1, ATTN_F32};
+  p.lengths = &length;
+  CHECK(attn_append(&p, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "args->initialized is 0") && strstr(message, "attn_append_args_init"));
+  CHECK(length == 0 && key_cache[0] == 7 && value_cache[0] == 7);
+
+  /* In the others zeros are the defaults. */
+  attn_merge_args m, m_defaults;
+  memset(&m, 0, sizeof m);
+  memset(&m_defaults, 0xff, sizeof m_defaults);
+  m.size = sizeof m;
+  attn_merge_args_init(&m_defaults);
+  CHECK(memcmp(&m, &m_defaults, sizeof m) == 0);
+  attn_multi_head_config config;
+  memset(&config, 0, sizeof config);
+  config.size = sizeof config;
+  config.embed_dim = config.num_heads = 1;
+  config.w_q = config.w_k = config.w_v = keys; /* 1 x 1, of 1 */
+  attn_multi_head* layer = attn_multi_head_create(&config, message, sizeof message);
+  CHECK(layer != NULL);
+  attn_forward_options options;
+  memset(&options, 0, sizeof options);
+  options.size = sizeof options;
+  float with[3], without[3];
+  CHECK(attn_multi_head_forward(layer, values, 1, 3, &options, with, NULL, message, sizeof message) == ATTN_OK);
+  CHECK(attn_multi_head_forward(layer, values, 1, 3, NULL, without, NULL, message, sizeof message) == ATTN_OK);
+  CHECK(memcmp(with, without, sizeof with) == 0);
+  attn_multi_head_destroy(layer);
+}
+
+/* What has nothing behind it. */
+static void test_null_handles(void) {
+  char message[256];
+  const attn_parallel parallel = attn_thread_pool_parallel(NULL);
+  CHECK(parallel.run == NULL && parallel.context == NULL && parallel.threads == 0);
+  attn_attention_args a = make_args();
+  a.parallel = &parallel;
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "parallel->run is null") != NULL);
+  a.path = ATTN_PATH_BLAS;
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+
+  float x[1] = {1}, y[1] = {7};
+  attn_multi_head_config config;
+  memset(&config, 0, sizeof config);
+  config.size = sizeof config, config.embed_dim = config.num_heads = 1;
+  config.w_q = config.w_k = config.w_v = x;
+  attn_multi_head* layer = attn_multi_head_create(&config, NULL, 0);
+  const attn_forward_options options = {sizeof options, NULL, 0, &parallel};
+  CHECK(attn_multi_head_forward(layer, x, 1, 1, &options, y, NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "parallel->run is null") != NULL && y[0] == 7);
+  attn_multi_head_destroy(layer);
+  CHECK(attn_multi_head_forward(NULL, x, 1, 1, NULL, y, NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "layer is null") != NULL && y[0] == 7);
+  CHECK(attn_multi_head_create(NULL, message, sizeof message) == NULL && strstr(message, "config is null") != NULL);
+  CHECK(attn_append(NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT && strstr(message, "args is null"));
+  attn_append_args_init(NULL);
+  attn_merge_args_init(NULL);
+  CHECK(attn_isa_name((size_t)-1) == NULL && !attn_isa_runnable((size_t)-1));
+}
+
 /* ---- Threads ---- */
 
 static int64_t tasks_run = 0;
@@ -385,6 +484,8 @@ int main(void) {
   test_cache();
   test_merge();
   test_errors();
+  test_zeroed();
+  test_null_handles();
   test_threads();
   test_softmax();
   test_multi_head();

@@ -1,9 +1,13 @@
 /* attn's C interface: the same calls and the same field names as the C++ headers, which say what each one means.
  *
- * Every struct starts with `size`: set it to sizeof the struct (attn_attention_args_init does, and sets all defaults),
- * so that a library with more fields knows which ones the caller has. No exception crosses this border. Functions that
- * can fail return an attn_status_code and, if `message` is not null, copy the reason into it (message_size bytes,
- * always terminated; empty on success).
+ * Every struct of arguments starts with `size`: set it to sizeof the struct (the _init functions do, and set all
+ * defaults), so that a library with more fields knows which ones the caller has. Where a struct has a member
+ * `initialized`, some defaults are not 0: its _init must be called, and one that was only filled with zeros is refused.
+ * In the others zeros are the defaults.
+ *
+ * No exception crosses this border. Functions that can fail return an attn_status_code and, if `message` is not null,
+ * copy the reason into it (message_size bytes, always terminated; empty on success). A handle or struct that is null is
+ * a status that names it, or null, 0 or nothing where there is no status.
  */
 #ifndef ATTN_ATTN_H
 #define ATTN_ATTN_H
@@ -55,7 +59,7 @@ typedef struct attn_bias {
 } attn_bias;
 
 /* run(context, count, task, argument) calls task(argument, i) once for every i in [0, count) and returns when all are
- * done. */
+ * done: parallel.hpp. */
 typedef struct attn_parallel {
   void (*run)(void* context, int64_t count, void (*task)(void* argument, int64_t index), void* argument);
   void* context;
@@ -64,6 +68,7 @@ typedef struct attn_parallel {
 
 typedef struct attn_attention_args {
   size_t size;
+  int64_t initialized; /* 1: by attn_attention_args_init */
   int64_t batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim;
   attn_tensor query, key, value;
   attn_output output, weights, scores;
@@ -98,6 +103,7 @@ attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t co
 /* kv_cache.hpp */
 typedef struct attn_append_args {
   size_t size;
+  int64_t initialized; /* 1: by attn_append_args_init */
   int64_t batch, kv_heads, new_length, capacity, head_dim, value_dim;
   attn_tensor key, value;
   attn_output key_cache, value_cache;
@@ -124,8 +130,8 @@ typedef struct attn_merge_args {
 void attn_merge_args_init(attn_merge_args* args);
 attn_status_code attn_merge(const attn_merge_args* args, char* message, size_t message_size);
 
-/* Null on failure (the reason in message). The attn_parallel is valid until the pool is destroyed; destroying null is
- * fine. */
+/* Null on failure (the reason in message). The attn_parallel is valid until the pool is destroyed; that of a null pool
+ * has no run, which the call that is given it says. Destroying null is fine. */
 typedef struct attn_thread_pool attn_thread_pool;
 attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t message_size);
 attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool);
