@@ -43,7 +43,9 @@ struct AttentionArgs {
   Tensor key;    // [batch, kv_heads, key_length, head_dim]
   Tensor value;  // [batch, kv_heads, key_length, value_dim]
 
-  // Results. They must not overlap an input or each other (checked where the ranges of addresses overlap: an error).
+  // Results. They must not share a byte with an input or with each other: an error, decided exactly, so a result may
+  // stand between the elements of another tensor in one buffer. Strides of a large mask, bias or tensor without a
+  // common factor or nesting can make that too hard to tell: then the call is refused as unsupported, in milliseconds.
   Output output;   // [batch, query_heads, query_length, value_dim]; float32, f16 or bf16
   Output weights;  // optional, float32: [batch, query_heads, query_length, key_length]
   Output scores;   // optional, float32, same shape: the scores at the stage below. Path::blas only.
@@ -91,6 +93,11 @@ struct AttentionArgs {
 //
 // Thread-safe: calls share nothing but the instruction set chosen by attn/isa.hpp.
 // With the streaming path and a workspace, a call makes no allocation, takes no lock, makes no system call.
+//
+// The floating-point environment is the caller's: no call changes it, and the same bits are promised in the default
+// one. Flushing subnormals (FTZ, DAZ) changes results only where an input, product or sum is subnormal, and takes it
+// for 0. Another direction of rounding than to nearest costs digits: within about 1e-5 of the largest value. Threads of
+// a pool have the environment of their own start.
 [[nodiscard]] Status attention(const AttentionArgs& args) noexcept;
 
 // The bytes of workspace that attention(args) needs; 0 if none, or if args are bad (attention() will say why).

@@ -19,7 +19,8 @@ struct AppendArgs {
   Tensor key;    // [batch, kv_heads, new_length, head_dim]
   Tensor value;  // [batch, kv_heads, new_length, value_dim]
   // [batch, kv_heads, capacity, head_dim or value_dim]. Of the type of the new rows, or f16 or bf16 where those are
-  // float32: then rounded to nearest, ties to even. Only the new rows are written. Must not overlap the new rows.
+  // float32: then rounded to nearest, ties to even. Only the new rows are written. Must not share an element
+  // with each other or the new rows, but may alternate in one buffer, as in [B, 2, H, cap, D] or [B, H, cap, 2 D].
   Output key_cache, value_cache;
 
   const std::int64_t* new_lengths =

@@ -28,7 +28,7 @@ struct MergeArgs {
   const float* logsumexps = nullptr;             // [parts, rows], the rows contiguous
   std::int64_t logsumexp_part_stride = 0;        // in floats, not negative
 
-  float* output = nullptr;             // [rows, value_dim]; may be one of the parts itself
+  float* output = nullptr;             // [rows, value_dim]; may be one of the parts itself, or between them
   std::int64_t output_row_stride = 0;  // at least value_dim if there is more than one row
   float* logsumexp = nullptr;          // optional: [rows]; may be the part's that output is
 };
