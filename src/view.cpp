@@ -34,14 +34,17 @@ Status measure(View& v) noexcept {
     if (v.size[i] == 1) continue;
     std::int64_t reach;
     if (__builtin_mul_overflow(v.size[i] - 1, v.stride[i], &reach) || reach > max_elements || reach < -max_elements ||
-        (reach > 0 ? high += reach : low += reach, high - low > max_elements / v.element_bytes * 4))
+        (reach > 0 ? (high += reach) : -(low += reach)) > max_elements)
       return Status(StatusCode::invalid_argument, "%s: a stride of %lld over %lld is more than memory can hold", v.name,
                     static_cast<long long>(v.stride[i]), static_cast<long long>(v.size[i]));
   }
+  const auto bytes = [&](std::int64_t elements) {  // may wrap around: such a box is refused
+    return static_cast<std::uintptr_t>(elements) * static_cast<std::uintptr_t>(v.element_bytes);
+  };
   const std::uintptr_t data = reinterpret_cast<std::uintptr_t>(v.data);
-  v.begin = data + static_cast<std::uintptr_t>(low * v.element_bytes);
-  v.end = data + static_cast<std::uintptr_t>(high * v.element_bytes);
-  if (v.begin > data || v.end < data)
+  v.begin = data + bytes(low);
+  v.end = data + bytes(high);
+  if (v.begin > data || v.end < data || v.end - v.begin > std::uintptr_t{4} * max_elements)
     return Status(StatusCode::invalid_argument, "%s: elements %lld to %lld from %p are more than memory can hold",
                   v.name, static_cast<long long>(low), static_cast<long long>(high - 1),
                   static_cast<const void*>(v.data));

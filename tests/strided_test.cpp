@@ -166,6 +166,18 @@ TEST_CASE("strided: large numbers are as exact as small ones", "[view]") {
     }
 }
 
+TEST_CASE("strided: a box that leaves the addresses there are is refused", "[view]") {
+  const int64_t far = int64_t{1} << 59;
+  for (const int64_t bytes : {1, 2, 4, 8}) {
+    View below{"below", base, {1, 1, 2, 1}, {0, 0, -far, 1}, bytes};
+    CHECK_FALSE(measure(below).ok());
+    View wide{"wide", base, {1, 2, 2, 1}, {0, far - 1, far, 1}, bytes};
+    CHECK(measure(wide).ok() == (bytes <= 4));
+    View array = attn::check::view("array", reinterpret_cast<const int64_t*>(base), int64_t{1} << 60);
+    CHECK_FALSE(measure(array).ok());
+  }
+}
+
 TEST_CASE("strided: no strides make it hang, and what shares a byte is never let through", "[view]") {
   test::Random random(203);
   CAPTURE(random.seed());
