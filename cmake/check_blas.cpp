@@ -26,6 +26,9 @@ int main() {
   float c[] = {1, 1, 1, 1};
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, 2, 2, 3, 1.0f, a, 3, b, 2, 1.0f, c, 2);
   if (!right(c)) return 1;
+  float y[] = {1, 1};  // a times the first column of b, + 1
+  cblas_sgemv(CblasRowMajor, CblasNoTrans, 2, 3, 1.0f, a, 3, b, 2, 1.0f, y, 1);
+  if (y[0] != 59 || y[1] != 140) return 1;
 
   // A library that takes 64-bit sizes often works by luck when it is given 32-bit ones: the upper halves of the
   // registers happen to be 0. Here they are not, and every size is negative to such a library, which then refuses the
