@@ -88,7 +88,8 @@ void mask_to_bits(const std::uint8_t* mask, std::ptrdiff_t begin, std::ptrdiff_t
       bits = Lanes::nonzero(mask + j);
     } else {
       std::uint8_t edge[16] = {};
-      for (std::ptrdiff_t i = j < begin ? begin : j; i < end && i < j + 16; ++i) edge[i - j] = mask[i];
+      for (std::ptrdiff_t i = 0; i < 16; ++i)
+        if (begin <= j + i && j + i < end) edge[i] = mask[j + i];
       bits = Lanes::nonzero(edge);
     }
     allowed[j / 64] |= bits << (j % 64);
