@@ -28,6 +28,12 @@ bool runs(const Candidate& candidate, std::uint32_t features) {
   return (candidate.needs & features) == candidate.needs;
 }
 
+// ATTN_ISA, or null. Empty counts as not set, as shells cannot always unset.
+const char* wanted() {
+  const char* name = std::getenv("ATTN_ISA");
+  return name && *name ? name : nullptr;
+}
+
 // Null until the first call. Choosing twice at the same time chooses the same, so no lock is needed.
 std::atomic<const simd::Kernels*> active_kernels{nullptr};
 
@@ -55,7 +61,7 @@ const simd::Kernels* choose(std::uint32_t features, const char* wanted, Status& 
 const simd::Kernels* active(Status& status) noexcept {
   const simd::Kernels* kernels = active_kernels.load(std::memory_order_relaxed);
   if (kernels) return kernels;
-  kernels = choose(cpu::detect(), std::getenv("ATTN_ISA"), status);
+  kernels = choose(cpu::detect(), wanted(), status);
   if (kernels) active_kernels.store(kernels, std::memory_order_relaxed);
   return kernels;
 }
@@ -79,7 +85,7 @@ const char* active_isa() noexcept {
 
 Status use_isa(const char* name) noexcept {
   Status status;
-  const simd::Kernels* kernels = dispatch::choose(cpu::detect(), name ? name : std::getenv("ATTN_ISA"), status);
+  const simd::Kernels* kernels = dispatch::choose(cpu::detect(), name ? name : dispatch::wanted(), status);
   if (kernels) dispatch::active_kernels.store(kernels, std::memory_order_relaxed);
   return status;
 }

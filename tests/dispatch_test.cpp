@@ -65,6 +65,12 @@ bool built_in(const char* name) {
   return false;
 }
 
+std::string best_isa() {
+  std::size_t i = 0;
+  while (!attn::isa(i).runnable) ++i;
+  return attn::isa(i).name;
+}
+
 }  // namespace
 
 TEST_CASE("cpu: features of invented machines", "[dispatch]") {
@@ -145,7 +151,18 @@ TEST_CASE("isa: the list is best first, without repeats, and scalar ends it", "[
 TEST_CASE("isa: the active one is ATTN_ISA, or the best that runs", "[dispatch]") {
   REQUIRE(attn::active_isa());
   const char* wanted = std::getenv("ATTN_ISA");
-  CHECK(attn::active_isa() == (wanted ? std::string(wanted) : test::runnable_isas().front()));
+  CHECK(attn::active_isa() == (wanted && *wanted ? std::string(wanted) : best_isa()));
+}
+
+TEST_CASE("use_isa: an empty ATTN_ISA counts as not set", "[dispatch]") {
+  const char* wanted = std::getenv("ATTN_ISA");
+  const std::string before = wanted ? wanted : "";
+  setenv("ATTN_ISA", "", 1);
+  CHECK(attn::use_isa(nullptr).ok());
+  CHECK(attn::active_isa() == best_isa());
+  if (wanted) setenv("ATTN_ISA", before.c_str(), 1);
+  if (!wanted) unsetenv("ATTN_ISA");
+  CHECK(attn::use_isa(nullptr).ok());
 }
 
 TEST_CASE("use_isa: takes what runs, refuses the rest, and null goes back", "[dispatch]") {

@@ -16,7 +16,7 @@ struct Isa {
 [[nodiscard]] std::size_t isa_count() noexcept;
 [[nodiscard]] Isa isa(std::size_t index) noexcept;  // index < isa_count()
 
-// The one that calls use: the environment variable ATTN_ISA if it is set, else the best that runs.
+// The one that calls use: the environment variable ATTN_ISA if it is set and not empty, else the best that runs.
 // Null if ATTN_ISA names none that is built in and runs here; then every call returns the status of use_isa.
 [[nodiscard]] const char* active_isa() noexcept;
 
