@@ -1,4 +1,4 @@
-// widen, narrow and packing of halves, of every instruction set that runs here: all 65536 bit patterns of each type,
+// widen, narrow and packing of halves: all 65536 bit patterns of each type,
 // rounding against a search among its numbers, and nothing outside the arrays.
 #include <algorithm>
 #include <cmath>
@@ -17,13 +17,6 @@ namespace {
 
 using attn::simd::Kernels;
 using attn::simd::Storage;
-
-std::vector<const Kernels*> runnable_kernels() {
-  std::vector<const Kernels*> list;
-  for (std::size_t i = 0; i < attn::isa_count(); ++i)
-    if (attn::isa(i).runnable) list.push_back(attn::dispatch::candidates()[i].kernels);
-  return list;
-}
 
 double value(std::uint16_t half, Storage storage) {
   return test::element_of(attn::Tensor{&half, static_cast<attn::DType>(storage), 0, 0, 0}, 0, 0, 0, 0);
@@ -98,13 +91,12 @@ TEST_CASE("half: every pattern widens exactly, and narrows back to itself", "[si
     want.push_back(exact(h, storage));
     back.push_back(!is_nan(h, storage) ? h : storage == Storage::f16 ? 0x7e00 : 0x7fc0);
   }
-  for (const Kernels* kernels : runnable_kernels()) {
-    INFO("isa " << kernels->name << ", type " << static_cast<int>(storage));
-    std::vector<float> got(all.size());
-    kernels->widen(all.data(), storage, static_cast<std::ptrdiff_t>(all.size()), got.data());
-    CHECK(test::bits_difference(got, want) == "");
-    CHECK(narrow_differs(*kernels, storage, want, back) == "");
-  }
+  const Kernels& kernels = test::active_kernels();
+  INFO("type " << static_cast<int>(storage));
+  std::vector<float> got(all.size());
+  kernels.widen(all.data(), storage, static_cast<std::ptrdiff_t>(all.size()), got.data());
+  CHECK(test::bits_difference(got, want) == "");
+  CHECK(narrow_differs(kernels, storage, want, back) == "");
 }
 
 TEST_CASE("half: narrow rounds to nearest, ties to even", "[simd][half]") {
@@ -134,10 +126,9 @@ TEST_CASE("half: narrow rounds to nearest, ties to even", "[simd][half]") {
     x.push_back(std::ldexp(random.uniform(-2, 2), static_cast<int>(random.integer(-28, 17))));
   want.clear();
   for (const float y : x) want.push_back(nearest(y));
-  for (const Kernels* kernels : runnable_kernels()) {
-    INFO("isa " << kernels->name << ", type " << static_cast<int>(storage));
-    CHECK(narrow_differs(*kernels, storage, x, want) == "");
-  }
+  const Kernels& kernels = test::active_kernels();
+  INFO("type " << static_cast<int>(storage));
+  CHECK(narrow_differs(kernels, storage, x, want) == "");
 }
 
 TEST_CASE("half: widen and narrow of any count stay inside", "[simd][half]") {
@@ -145,25 +136,25 @@ TEST_CASE("half: widen and narrow of any count stay inside", "[simd][half]") {
   const test::Edge edge = GENERATE(test::Edge::before, test::Edge::after);
   const std::size_t size = storage == Storage::f32 ? 2 : 1;  // in halves
   test::Random random(72);
-  for (const Kernels* kernels : runnable_kernels())
-    for (std::size_t n = 0; n <= 50; ++n) {
-      INFO("isa " << kernels->name << ", type " << static_cast<int>(storage) << ", n " << n);
-      test::GuardedFloats from((n * size + 1) / 2, edge), to(n, edge), again((n * size + 1) / 2, edge);
-      std::uint16_t *const stored = flush(from, n * size, edge), *const narrowed = flush(again, n * size, edge);
-      std::vector<float> want(n);
-      for (std::size_t i = 0; i < n; ++i) {
-        if (storage == Storage::f32) {
-          want[i] = from.data()[i] = random.normal();
-        } else {
-          stored[i] = static_cast<std::uint16_t>(random.integer(0x0001, 0x7bff));
-          want[i] = exact(stored[i], storage);
-        }
+  const Kernels& kernels = test::active_kernels();
+  for (std::size_t n = 0; n <= 50; ++n) {
+    INFO("type " << static_cast<int>(storage) << ", n " << n);
+    test::GuardedFloats from((n * size + 1) / 2, edge), to(n, edge), again((n * size + 1) / 2, edge);
+    std::uint16_t *const stored = flush(from, n * size, edge), *const narrowed = flush(again, n * size, edge);
+    std::vector<float> want(n);
+    for (std::size_t i = 0; i < n; ++i) {
+      if (storage == Storage::f32) {
+        want[i] = from.data()[i] = random.normal();
+      } else {
+        stored[i] = static_cast<std::uint16_t>(random.integer(0x0001, 0x7bff));
+        want[i] = exact(stored[i], storage);
       }
-      kernels->widen(stored, storage, static_cast<std::ptrdiff_t>(n), to.data());
-      REQUIRE(test::bits_difference({to.begin(), to.end()}, want) == "");
-      kernels->narrow(to.data(), storage, static_cast<std::ptrdiff_t>(n), narrowed);
-      REQUIRE(std::equal(narrowed, narrowed + n * size, stored));
     }
+    kernels.widen(stored, storage, static_cast<std::ptrdiff_t>(n), to.data());
+    REQUIRE(test::bits_difference({to.begin(), to.end()}, want) == "");
+    kernels.narrow(to.data(), storage, static_cast<std::ptrdiff_t>(n), narrowed);
+    REQUIRE(std::equal(narrowed, narrowed + n * size, stored));
+  }
 }
 
 TEST_CASE("half: packing halves is packing the same floats", "[simd][half]") {
@@ -171,34 +162,32 @@ TEST_CASE("half: packing halves is packing the same floats", "[simd][half]") {
   const test::Edge edge = GENERATE(test::Edge::before, test::Edge::after);
   test::Random random(73);
   CAPTURE(random.seed());
-  for (const Kernels* kernels : runnable_kernels())
-    for (const std::ptrdiff_t count : {1, 15, 16, 17, 33, 64, 100})
-      for (const std::ptrdiff_t dim : {1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 72, 130})
-        for (const std::ptrdiff_t padding : {0, 3}) {
-          INFO("isa " << kernels->name << ", type " << static_cast<int>(storage) << ", count " << count << ", dim "
-                      << dim << ", padding " << padding);
-          const std::ptrdiff_t stride = dim + padding;
-          const std::size_t n = static_cast<std::size_t>((count - 1) * stride + dim);
-          test::GuardedFloats room((n + 1) / 2, edge);
-          std::uint16_t* const halves = flush(room, n, edge);
-          const bool finite = random.flip();
-          std::vector<float> floats(n);
-          for (std::size_t i = 0; i < n; ++i)
-            halves[i] =
-                static_cast<std::uint16_t>(random.integer(0, infinity(storage) - 1) | random.integer(0, 1) << 15);
-          if (!finite) {  // one element of one row
-            const std::int64_t at = random.integer(0, count - 1) * stride + random.integer(0, dim - 1);
-            halves[at] = static_cast<std::uint16_t>(infinity(storage) + random.integer(0, 1));
-          }
-          for (std::size_t i = 0; i < n; ++i) floats[i] = exact(halves[i], storage);
-
-          const std::size_t most = static_cast<std::size_t>((count + 63) * (dim + 63) + 64);
-          std::vector<float> want(most, 123.0f), got(most, 123.0f);
-          kernels->pack_keys(floats.data(), Storage::f32, stride, count, dim, want.data());
-          kernels->pack_keys(halves, storage, stride, count, dim, got.data());
-          REQUIRE(test::bits_difference(got, want) == "");
-          REQUIRE(kernels->pack_values(floats.data(), Storage::f32, stride, count, dim, want.data()) == finite);
-          REQUIRE(kernels->pack_values(halves, storage, stride, count, dim, got.data()) == finite);
-          REQUIRE(test::bits_difference(got, want) == "");
+  const Kernels& kernels = test::active_kernels();
+  for (const std::ptrdiff_t count : {1, 15, 16, 17, 33, 64, 100})
+    for (const std::ptrdiff_t dim : {1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 72, 130})
+      for (const std::ptrdiff_t padding : {0, 3}) {
+        INFO("type " << static_cast<int>(storage) << ", count " << count << ", dim " << dim << ", padding " << padding);
+        const std::ptrdiff_t stride = dim + padding;
+        const std::size_t n = static_cast<std::size_t>((count - 1) * stride + dim);
+        test::GuardedFloats room((n + 1) / 2, edge);
+        std::uint16_t* const halves = flush(room, n, edge);
+        const bool finite = random.flip();
+        std::vector<float> floats(n);
+        for (std::size_t i = 0; i < n; ++i)
+          halves[i] = static_cast<std::uint16_t>(random.integer(0, infinity(storage) - 1) | random.integer(0, 1) << 15);
+        if (!finite) {  // one element of one row
+          const std::int64_t at = random.integer(0, count - 1) * stride + random.integer(0, dim - 1);
+          halves[at] = static_cast<std::uint16_t>(infinity(storage) + random.integer(0, 1));
         }
+        for (std::size_t i = 0; i < n; ++i) floats[i] = exact(halves[i], storage);
+
+        const std::size_t most = static_cast<std::size_t>((count + 63) * (dim + 63) + 64);
+        std::vector<float> want(most, 123.0f), got(most, 123.0f);
+        kernels.pack_keys(floats.data(), Storage::f32, stride, count, dim, want.data());
+        kernels.pack_keys(halves, storage, stride, count, dim, got.data());
+        REQUIRE(test::bits_difference(got, want) == "");
+        REQUIRE(kernels.pack_values(floats.data(), Storage::f32, stride, count, dim, want.data()) == finite);
+        REQUIRE(kernels.pack_values(halves, storage, stride, count, dim, got.data()) == finite);
+        REQUIRE(test::bits_difference(got, want) == "");
+      }
 }

@@ -1,7 +1,6 @@
-// The packing kernels of every instruction set against a plain loop, and within their bounds: DESIGN's layouts
+// The packing kernels against a plain loop, and within their bounds: DESIGN's layouts
 //   keys   [count, head_dim]  -> panels [head_dim, panel_keys], missing keys 0
 //   values [count, value_dim] -> strips of panel_keys columns, each [count, columns rounded up to 16]
-// The kernels of instruction sets that do not run here are not called.
 #include <algorithm>
 #include <vector>
 
@@ -15,13 +14,6 @@
 namespace {
 
 using attn::simd::Kernels;
-
-std::vector<const Kernels*> runnable_kernels() {
-  std::vector<const Kernels*> list;
-  for (std::size_t i = 0; i < attn::isa_count(); ++i)
-    if (attn::isa(i).runnable) list.push_back(attn::dispatch::candidates()[i].kernels);
-  return list;
-}
 
 std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t to) { return (n + to - 1) / to * to; }
 
@@ -49,42 +41,38 @@ std::vector<float> packed_values(const float* values, std::ptrdiff_t stride, std
 TEST_CASE("packing: every shape around the panel and vector widths", "[simd]") {
   test::Random random(11);
   CAPTURE(random.seed());
-  for (const Kernels* kernels : runnable_kernels()) {
-    INFO("isa " << kernels->name);
-    REQUIRE(kernels->panel_keys % 16 == 0);
-    for (const std::ptrdiff_t count : {1, 2, 15, 16, 17, 31, 33, 63, 64, 65, 100, 129})
-      for (const std::ptrdiff_t dim : {1, 3, 8, 15, 16, 17, 33, 64, 72, 80, 130})
-        for (const std::ptrdiff_t padding : {0, 5}) {
-          INFO("count " << count << ", dim " << dim << ", padding " << padding);
-          const std::ptrdiff_t stride = dim + padding;
-          // The source ends where the last row ends, at a forbidden page.
-          test::GuardedFloats source(static_cast<std::size_t>((count - 1) * stride + dim), test::Edge::after);
-          for (float& x : source) x = random.normal();
+  const Kernels& kernels = test::active_kernels();
+  REQUIRE(kernels.panel_keys % 16 == 0);
+  for (const std::ptrdiff_t count : {1, 2, 15, 16, 17, 31, 33, 63, 64, 65, 100, 129})
+    for (const std::ptrdiff_t dim : {1, 3, 8, 15, 16, 17, 33, 64, 72, 80, 130})
+      for (const std::ptrdiff_t padding : {0, 5}) {
+        INFO("count " << count << ", dim " << dim << ", padding " << padding);
+        const std::ptrdiff_t stride = dim + padding;
+        // The source ends where the last row ends, at a forbidden page.
+        test::GuardedFloats source(static_cast<std::size_t>((count - 1) * stride + dim), test::Edge::after);
+        for (float& x : source) x = random.normal();
 
-          const std::vector<float> keys = packed_keys(source.data(), stride, count, dim, kernels->panel_keys);
-          std::vector<float> got(keys.size() + 16, 123.0f), want = keys;
-          want.insert(want.end(), 16, 123.0f);  // and not a float more is written
-          kernels->pack_keys(source.data(), attn::simd::Storage::f32, stride, count, dim, got.data());
-          REQUIRE(test::bits_difference(got, want) == "");
+        const std::vector<float> keys = packed_keys(source.data(), stride, count, dim, kernels.panel_keys);
+        std::vector<float> got(keys.size() + 16, 123.0f), want = keys;
+        want.insert(want.end(), 16, 123.0f);  // and not a float more is written
+        kernels.pack_keys(source.data(), attn::simd::Storage::f32, stride, count, dim, got.data());
+        REQUIRE(test::bits_difference(got, want) == "");
 
-          want = packed_values(source.data(), stride, count, dim, kernels->panel_keys);
-          want.insert(want.end(), 16, 123.0f);
-          got.assign(want.size(), 123.0f);
-          kernels->pack_values(source.data(), attn::simd::Storage::f32, stride, count, dim, got.data());
-          REQUIRE(test::bits_difference(got, want) == "");
-        }
-  }
+        want = packed_values(source.data(), stride, count, dim, kernels.panel_keys);
+        want.insert(want.end(), 16, 123.0f);
+        got.assign(want.size(), 123.0f);
+        kernels.pack_values(source.data(), attn::simd::Storage::f32, stride, count, dim, got.data());
+        REQUIRE(test::bits_difference(got, want) == "");
+      }
 }
 
 TEST_CASE("packing: NaN bits travel unchanged", "[simd]") {
-  for (const Kernels* kernels : runnable_kernels()) {
-    INFO("isa " << kernels->name);
-    std::vector<float> source(16 * 16);
-    for (std::size_t i = 0; i < source.size(); ++i)
-      source[i] = test::from_bits(0x7f800001u + static_cast<std::uint32_t>(i));
-    const std::vector<float> want = packed_keys(source.data(), 16, 16, 16, kernels->panel_keys);
-    std::vector<float> got(want.size());
-    kernels->pack_keys(source.data(), attn::simd::Storage::f32, 16, 16, 16, got.data());
-    REQUIRE(test::bits_difference(got, want) == "");
-  }
+  const Kernels& kernels = test::active_kernels();
+  std::vector<float> source(16 * 16);
+  for (std::size_t i = 0; i < source.size(); ++i)
+    source[i] = test::from_bits(0x7f800001u + static_cast<std::uint32_t>(i));
+  const std::vector<float> want = packed_keys(source.data(), 16, 16, 16, kernels.panel_keys);
+  std::vector<float> got(want.size());
+  kernels.pack_keys(source.data(), attn::simd::Storage::f32, 16, 16, 16, got.data());
+  REQUIRE(test::bits_difference(got, want) == "");
 }

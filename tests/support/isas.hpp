@@ -1,30 +1,31 @@
-// The instruction sets that run here, and how to switch between them in a test.
+// The suite runs once under each instruction set (tests/CMakeLists.txt), so a test tries the active one only: against a
+// stored hash, or against what scalar gives.
 #pragma once
 
 #include <cstdlib>
 #include <cstring>
-#include <string>
-#include <vector>
 
 #include "attn/isa.hpp"
+#include "dispatch.hpp"
 
 namespace test {
 
-inline std::vector<std::string> runnable_isas() {
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < attn::isa_count(); ++i)
-    if (attn::isa(i).runnable) names.push_back(attn::isa(i).name);
-  return names;
+// The result of `body` with scalar active.
+template <class Body>
+auto on_scalar(const Body& body) {
+  struct Scalar {
+    Scalar() { attn::throw_if_error(attn::use_isa("scalar")); }
+    ~Scalar() { static_cast<void>(attn::use_isa(nullptr)); }  // back to ATTN_ISA or the best
+  } const scalar;
+  return body();
 }
 
-// Makes an instruction set active as long as it lives, then goes back to the one that ATTN_ISA or the machine chose.
-class UseIsa {
- public:
-  explicit UseIsa(const std::string& name) { attn::throw_if_error(attn::use_isa(name.c_str())); }
-  ~UseIsa() { static_cast<void>(attn::use_isa(nullptr)); }
-  UseIsa(const UseIsa&) = delete;
-  UseIsa& operator=(const UseIsa&) = delete;
-};
+inline const attn::simd::Kernels& active_kernels() {
+  attn::Status status;
+  const attn::simd::Kernels* kernels = attn::dispatch::active(status);
+  attn::throw_if_error(status);
+  return *kernels;
+}
 
 inline bool scalar_is_active() {
   const char* name = attn::active_isa();

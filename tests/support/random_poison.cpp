@@ -24,12 +24,15 @@ void mark(std::vector<char>& seen, const Strided& s, int64_t b, int64_t h, int64
 
 }  // namespace
 
-RandomProblem::Seen RandomProblem::seen() const {
+const RandomProblem::Seen& RandomProblem::seen() {
+  if (seen_) return *seen_;
   attn::AttentionArgs a = problem->args;
   a.scores = {};
   const std::vector<char> allowed = attend(a).allowed;
-  Seen seen{std::vector<char>(q_.strided.storage.size()), std::vector<char>(k_.strided.storage.size()),
-            std::vector<char>(v_.strided.storage.size()), std::vector<char>(bias_.size())};
+  seen_.emplace();
+  Seen& seen = *seen_;
+  seen = {std::vector<char>(q_.strided.storage.size()), std::vector<char>(k_.strided.storage.size()),
+          std::vector<char>(v_.strided.storage.size()), std::vector<char>(bias_.size())};
   const bool packed = a.cu_query_lengths != nullptr;
   std::size_t next = 0;  // in `allowed`, which goes by item, head, query and key
   for (int64_t b = 0; b < a.batch; ++b) {
@@ -68,7 +71,7 @@ void RandomProblem::put(Stored& stored, std::size_t i, attn::DType type, float x
 }
 
 void RandomProblem::spoil_unseen(float poison) {
-  const Seen seen = this->seen();
+  const Seen& seen = this->seen();
   const attn::AttentionArgs& a = args();
   const auto spoil = [&](Stored& stored, attn::DType type, const std::vector<char>& sees) {
     for (std::size_t i = 0; i < sees.size(); ++i)
@@ -82,7 +85,7 @@ void RandomProblem::spoil_unseen(float poison) {
 }
 
 std::string RandomProblem::spoil_seen(Random& random) {
-  const Seen seen = this->seen();
+  const Seen& seen = this->seen();
   const auto pick = [&](const std::vector<char>& sees) {
     std::vector<std::size_t> places;
     for (std::size_t i = 0; i < sees.size(); ++i)

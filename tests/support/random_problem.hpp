@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -51,7 +52,7 @@ class RandomProblem {
   struct Seen {
     std::vector<char> q, k, v, bias;
   };
-  Seen seen() const;
+  const Seen& seen();                         // found once: poison does not change it
   std::vector<std::uint32_t> inputs() const;  // all bits of all that the call reads
   static void put(Stored& stored, std::size_t i, attn::DType type, float x);
   attn::Tensor store(Random& random, const Dims& dims, Rows rows, Stored& stored);
@@ -62,6 +63,7 @@ class RandomProblem {
 
   Stored q_, k_, v_, o_;
   Strided w_, s_;  // weights and scores, by add_structure()
+  std::optional<Seen> seen_;
   std::vector<std::uint8_t> mask_;
   std::vector<float> bias_, slopes_, sinks_;
   std::vector<std::int64_t> offsets_, key_lengths_, cu_queries_, cu_keys_;
