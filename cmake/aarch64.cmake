@@ -21,6 +21,6 @@ set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
 # Debian's packages leave the links in /usr/lib to update-alternatives, which has not run here.
 set(CMAKE_LIBRARY_PATH /usr/lib/aarch64-linux-gnu/openblas-pthread)
 set(CMAKE_INCLUDE_PATH /usr/include/aarch64-linux-gnu/openblas-pthread)
-set(CMAKE_EXE_LINKER_FLAGS_INIT "-Wl,-rpath-link,${arm64_libraries}")
+set(CMAKE_EXE_LINKER_FLAGS_INIT "\"-Wl,-rpath-link,${arm64_libraries}\"")
 set(CMAKE_CROSSCOMPILING_EMULATOR
   "qemu-aarch64;-L;/usr/aarch64-linux-gnu;-E;LD_LIBRARY_PATH=${arm64_libraries}:${arm64_libraries}/openblas-pthread")

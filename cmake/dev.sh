@@ -1,13 +1,15 @@
 #!/bin/sh
 # One command for each thing that a developer does. Each one sets up what it needs.
 #   sh cmake/dev.sh demo      build and run two examples
-#   sh cmake/dev.sh test      build and run all tests, once per instruction set
+#   sh cmake/dev.sh test      build and run all tests, once per instruction set; or: test PRESET; or with arguments of ctest
 #   sh cmake/dev.sh bench     build and run the benchmarks; further arguments go to attn_bench
 #   sh cmake/dev.sh arm       build for 64-bit Arm and run the tests in emulation
 #   sh cmake/dev.sh peers     compare with other libraries; further arguments go to bench/peers.py
-#   sh cmake/dev.sh format    run clang-format over the sources
+#   sh cmake/dev.sh format    run clang-format over the sources; or: format --check
+# It builds in build/, or in the folder that ATTN_BUILD_DIR names. ATTN_WERROR=1 makes warnings errors.
 set -eu
-cd "$(dirname "$0")/.."
+from=$PWD
+CDPATH='' cd -- "$(dirname -- "$0")/.."
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { echo "== $*"; }
@@ -16,94 +18,145 @@ stop() {
   exit 1
 }
 
-has_header() {
-  for folder in /usr/include /usr/include/openblas /usr/local/include; do
-    if echo "#include <$1>" | "${CXX:-c++}" -x c++ -E -I"$folder" - >/dev/null 2>&1; then return 0; fi
-  done
-  return 1
+# Where to build; `out` becomes an absolute path.
+choose_folder() {
+  out=${ATTN_BUILD_DIR:-$PWD/build}
+  case $out in /*) ;; *) out=$from/$out ;; esac
+  if mkdir -p "$out" 2>/dev/null && [ -w "$out" ]; then return 0; fi
+  [ -z "${ATTN_BUILD_DIR:-}" ] || stop "cannot write to ATTN_BUILD_DIR=$ATTN_BUILD_DIR"
+  out=$(mktemp -d "${TMPDIR:-/tmp}/attn-build.XXXXXX")
+  say "this tree is read-only: building in $out (ATTN_BUILD_DIR names a folder that stays)"
 }
 
-has_mpi() { command -v mpicxx && command -v mpiexec; }
+# Installs Debian packages, if this user can; says if it could not.
+install() {
+  root=
+  if [ "$(id -u)" != 0 ]; then
+    root=sudo
+    [ -t 0 ] || root="sudo -n"
+  fi
+  command -v apt-get >/dev/null && { [ -z "$root" ] || command -v sudo >/dev/null; } ||
+    { say "not installed, as this needs apt-get and root: $*"; return 1; }
+  say "installing: $*"
+  $root apt-get -qq update || true
+  set -- env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"
+  $root "$@" >/dev/null || { say "apt-get failed"; return 1; }
+}
 
-# Is what this Debian package gives already here, from wherever?
+# Is the command that this Debian package gives here, from wherever?
 has() {
   case $1 in
-    g++) command -v "${CXX:-c++}" ;;
-    binutils) command -v nm && command -v objdump ;;
     g++-aarch64-linux-gnu) command -v aarch64-linux-gnu-g++ ;;
-    libopenblas-dev) has_header cblas.h ;;
-    catch2) has_header catch2/catch.hpp || has_header catch2/catch_all.hpp ;;
-    libbenchmark-dev) has_header benchmark/benchmark.h ;;
-    qemu-user) command -v qemu-x86_64 && command -v qemu-aarch64 ;;
-    libopenmpi-dev) has_mpi ;;
+    qemu-user) command -v qemu-aarch64 ;;
     python3-venv) python3 -c 'import ensurepip' 2>&1 ;;
-    openmpi-bin) has_mpi ;;
     *) command -v "$1" ;;
   esac >/dev/null
 }
 
-# Installs those of the given Debian packages that are missing; calls apt-get only if there are any.
+# Commands that CMake does not look for.
 need() {
   missing=
   for package in "$@"; do
     has "$package" || missing="$missing $package"
   done
-  [ -n "$missing" ] || return 0
-  command -v apt-get >/dev/null || stop "this system has no apt-get; install what Debian calls:$missing"
-  root=
-  if [ "$(id -u)" != 0 ]; then
-    command -v sudo >/dev/null || stop "run this as root, or install:$missing"
-    root=sudo
-  fi
-  say "installing:$missing"
-  $root apt-get -qq update
   # shellcheck disable=SC2086  # one word for each package
-  $root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends $missing >/dev/null
+  [ -z "$missing" ] || install $missing || stop "install what Debian calls:$missing"
 }
 
-# The presets of CMakePresets.json; further arguments go to the build.
+# What is missing, by what cmake said: its own words for tools, ours for packages, which it may break into lines anywhere.
+# $2: what is wanted of all that the build can do without; "all", a package, or "".
+missing_packages() {
+  words=$(tr '\n' ' ' <"$1" | tr -s ' ')
+  case $words in *"unable to find a build program"*) echo make ;; esac
+  case $words in *"_COMPILER could be found"* | *"is not able to compile"*) echo g++ ;; esac
+  echo "$words" | sed 's/_COMPILER: /\n/g' | sed -n 's/^\([^ ]*\) is not a full path.*/\1/p' | sed 's/clang++/clang/'
+  echo "$words" | grep -o '(Debian: [^)]*)' | sed 's/.*: \(.*\))/\1/'
+  for package in $(echo "$words" | grep -o '(optional, Debian: [^)]*)' | sed 's/.*: \(.*\))/\1/'); do
+    case $2 in all | "$package") echo "$package" ;; esac
+  done
+}
+
+# Configures a preset. Only cmake can tell what the build misses: that is installed, and cmake asked again.
+configure() {
+  folder=$out/$1
+  mkdir -p "$folder"
+  tried=
+  while :; do
+    say "configuring $folder"
+    failed=
+    cmake --preset "$1" -B "$folder" "-DCMAKE_COMPILE_WARNING_AS_ERROR=${ATTN_WERROR:-OFF}" \
+      ${arm64_root:+"-DATTN_ARM64_ROOT=$arm64_root"} >"$folder.log" 2>&1 || failed=1
+    missing=
+    for package in $(missing_packages "$folder.log" "$2"); do
+      case " $tried $missing " in *" $package "*) ;; *) missing="$missing $package" ;; esac
+    done
+    [ -n "$missing" ] || break
+    tried="$tried $missing"
+    # shellcheck disable=SC2086
+    install $missing || break
+    rm -rf "$folder/CMakeCache.txt" "$folder/CMakeFiles"
+  done
+  [ -z "$failed" ] || { cat "$folder.log" >&2; stop "cmake failed"; }
+  grep 'attn: ' "$folder.log" || true
+}
+
+# Prints a line for each tenth that is done, of what make says.
+progress() {
+  before=-1
+  while IFS= read -r line; do
+    printf '%s\n' "$line" >>"$1"
+    case $line in
+      "["*"%]"*)
+        tenth=${line%%"%]"*}
+        tenth=$((${tenth##*[[ ]} / 10))
+        [ "$tenth" -le "$before" ] || { printf '%s\n' "$line"; before=$tenth; }
+        ;;
+    esac
+  done
+}
+
+# Configures and builds a preset; $2 as in missing_packages; further arguments go to the build.
 build() {
-  preset=$1
-  shift
-  say "configuring build/$preset"
-  cmake --preset "$preset" >"build/$preset.log" 2>&1 || { cat "build/$preset.log" >&2; stop "cmake failed"; }
-  say "building build/$preset"
-  cmake --build --preset "$preset" -j "$jobs" "$@" >"build/$preset.log" 2>&1 ||
-    { cat "build/$preset.log" >&2; stop "the build failed"; }
+  need cmake
+  configure "$1" "$2"
+  shift 2
+  say "building $folder"
+  : >"$folder.log"
+  { cmake --build "$folder" -j "$jobs" "$@" 2>&1 || echo "the build failed"; } | progress "$folder.log"
+  [ "$(tail -n 1 "$folder.log")" != "the build failed" ] || { cat "$folder.log" >&2; stop "the build failed"; }
+  # Warnings are for developers, but should not go unseen.
+  grep -A 5 'warning: ' "$folder.log" || true
 }
 
 demo() {
-  need g++ cmake make libopenblas-dev catch2
-  build release --target example_seed example_minilm
+  build release "" --target example_seed example_minilm
   for example in seed minilm; do
     say "example_$example"
-    build/release/tests/example_$example tests/data
+    "$folder/tests/example_$example" tests/data
   done
 }
 
 test_all() {
-  set -- g++ cmake make libopenblas-dev catch2 binutils
-  # These serve single tests and the benchmarks, which are left out on systems that do not have them.
-  if command -v apt-get >/dev/null; then set -- "$@" libbenchmark-dev libopenmpi-dev openmpi-bin pkg-config python3 qemu-user; fi
-  need "$@"
-  build release
-  say "testing build/release"
-  ctest --preset release -j "$jobs"
+  preset=release
+  case ${1:--} in -*) ;; *) preset=$1; shift ;; esac
+  build "$preset" all
+  say "testing $folder"
+  ctest --test-dir "$folder" --output-on-failure --no-tests=error -j "$jobs" "$@"
 }
 
 bench() {
-  need g++ cmake make libopenblas-dev catch2 libbenchmark-dev
-  build release --target attn_bench
+  build release libbenchmark-dev --target attn_bench
   say "attn_bench"
-  build/release/bench/attn_bench "$@"
+  "$folder/bench/attn_bench" "$@"
 }
 
 # Downloads the arm64 BLAS with an apt state of its own, so that the system's packages and sources stay as they are.
 get_arm64_blas() {
-  [ ! -e build/arm64-root/usr/lib/aarch64-linux-gnu/openblas-pthread/libopenblas.so ] || return 0
-  command -v apt-get >/dev/null || stop "this system has no apt-get; put an arm64 OpenBLAS into build/arm64-root"
-  say "downloading OpenBLAS for arm64 into build/arm64-root"
-  state=$PWD/build/arm64-apt
+  arm64_root=$out/arm64-root
+  [ ! -e "$arm64_root/usr/lib/aarch64-linux-gnu/openblas-pthread/libopenblas.so" ] || return 0
+  command -v apt-get >/dev/null || stop "this system has no apt-get; put an arm64 OpenBLAS into $arm64_root"
+  say "downloading OpenBLAS for arm64 into $arm64_root"
+  state=$out/arm64-apt
   rm -rf "$state"
   mkdir -p "$state/lists/partial" "$state/archives/partial" "$state/packages"
   : >"$state/status"
@@ -119,45 +172,48 @@ get_arm64_blas() {
   fi
   apt-get "$@" update
   (cd "$state/packages" && apt-get "$@" download libopenblas0-pthread libopenblas-pthread-dev libgfortran5)
-  for package in "$state"/packages/*.deb; do dpkg-deb -x "$package" build/arm64-root; done
+  for package in "$state"/packages/*.deb; do dpkg-deb -x "$package" "$arm64_root"; done
   rm -rf "$state"
 }
 
 arm() {
   if [ "$(uname -m)" = aarch64 ]; then
     say "this is a 64-bit Arm machine: the tests need no emulation"
-    test_all
+    test_all "$@"
     return
   fi
-  need g++ cmake make catch2 g++-aarch64-linux-gnu qemu-user
+  need g++-aarch64-linux-gnu qemu-user
   get_arm64_blas
-  build arm
-  say "testing build/arm in emulation"
-  ATTN_TEST_QUICK=1 ctest --preset arm -j "$jobs"
+  ATTN_TEST_QUICK=1
+  export ATTN_TEST_QUICK
+  test_all arm "$@"
 }
 
 peers() {
-  need g++ cmake make libopenblas-dev catch2 python3 python3-venv
-  if [ ! -e build/peers-env/complete ]; then
-    say "installing the other libraries into build/peers-env (about 6 GB)"
-    python3 -m venv build/peers-env
-    build/peers-env/bin/python -m pip install -q numpy onnx onnxruntime openvino torch
-    touch build/peers-env/complete
+  need python3 python3-venv
+  if [ ! -e "$out/peers-env/complete" ]; then
+    say "installing the other libraries into $out/peers-env (about 6 GB)"
+    python3 -m venv "$out/peers-env"
+    "$out/peers-env/bin/python" -m pip install -q numpy onnx onnxruntime openvino torch
+    touch "$out/peers-env/complete"
   fi
-  build shared --target attn
-  build/peers-env/bin/python bench/peers.py --library build/shared/libattn.so "$@"
+  build shared "" --target attn
+  "$out/peers-env/bin/python" bench/peers.py --library "$folder/libattn.so" "$@"
 }
 
 format() {
   need clang-format
-  find include src simd tests bench cmake \( -name '*.[ch]pp' -o -name '*.[ch]' \) -exec clang-format -i {} +
+  how=-i
+  [ "${1:-}" != --check ] || how="--dry-run -Werror"
+  # shellcheck disable=SC2086
+  find include src simd tests bench cmake \( -name '*.[ch]pp' -o -name '*.[ch]' \) -exec clang-format $how {} +
 }
 
-mkdir -p build
 command=${1:-}
 [ $# = 0 ] || shift
 case $command in
-  demo | bench | arm | peers | format) "$command" "$@" ;;
-  test) test_all ;;
-  *) sed -n '2,8s/^# //p' "$0"; exit 2 ;;
+  demo | bench | arm | peers) choose_folder; "$command" "$@" ;;
+  test) choose_folder; test_all "$@" ;;
+  format) format "$@" ;;
+  *) sed -n '2,9s/^# //p' "$0"; exit 2 ;;
 esac
