@@ -43,7 +43,7 @@ TEST_CASE("mixtures: have the bits that they had", "[mixtures][bits]") {
 
 TEST_CASE("mixtures: have the bits of scalar", "[mixtures][bits]") {
   if (test::scalar_is_active()) return;  // with which it is compared
-  for (int round = 0; round < test::rounds(4000); ++round) {
+  for (int round = 0; round < test::rounds(2000); ++round) {
     test::Random random(static_cast<std::uint64_t>(7000 + round));
     test::RandomProblem p(random, attn::Path::streaming);
     INFO("round " << round << ": " << test::describe(p.args()));

@@ -19,7 +19,7 @@ TEST_CASE("structure: mixtures agree with the oracle", "[mixtures]") {
 
 TEST_CASE("structure: mixtures have the bits of scalar", "[mixtures][bits]") {
   if (test::scalar_is_active()) return;  // with which it is compared
-  for (int round = 0; round < test::rounds(2000); ++round) {
+  for (int round = 0; round < test::rounds(1000); ++round) {
     test::Random random(static_cast<std::uint64_t>(17000 + round));
     test::RandomProblem p(random, attn::Path::streaming, round % 30 == 0);
     p.add_structure(random);
