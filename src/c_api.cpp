@@ -266,8 +266,4 @@ attn_status_code attn_use_isa(const char* name, char* message, size_t message_si
   return report(attn::use_isa(name), message, message_size);
 }
 
-#define ATTN_STRING(x) #x
-#define ATTN_VERSION_STRING(major, minor, patch) ATTN_STRING(major) "." ATTN_STRING(minor) "." ATTN_STRING(patch)
-const char* attn_version(void) {
-  return ATTN_VERSION_STRING(ATTN_VERSION_MAJOR, ATTN_VERSION_MINOR, ATTN_VERSION_PATCH);
-}
+const char* attn_version(void) { return attn::version(); }

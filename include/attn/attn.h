@@ -15,13 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "version.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-#define ATTN_VERSION_MAJOR 0
-#define ATTN_VERSION_MINOR 1
-#define ATTN_VERSION_PATCH 0
 
 typedef enum attn_status_code {
   ATTN_OK = 0,
@@ -172,11 +170,12 @@ int attn_isa_runnable(size_t index);
 const char* attn_active_isa(void);
 attn_status_code attn_use_isa(const char* name, char* message, size_t message_size);
 
-/* "0.1.0", of the library that is linked. */
+/* "0.1.0", of the library that is linked. version.h has that of the headers. */
 const char* attn_version(void);
 
 #ifdef __cplusplus
 }
 #endif
+
 
 #endif

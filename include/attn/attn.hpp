@@ -10,6 +10,7 @@
 //   parallel.hpp    Parallel, ThreadPool                            whose threads
 //   isa.hpp         isa(), active_isa(), use_isa()                  which instruction set
 //   status.hpp      Status, throw_if_error()                        what went wrong
+//   version.h       version(), ATTN_VERSION_MAJOR, _MINOR, _PATCH    of the library, of the headers
 #pragma once
 
 #include "attn/attention.hpp"
@@ -22,3 +23,4 @@
 #include "attn/softmax.hpp"
 #include "attn/status.hpp"
 #include "attn/tensor.hpp"
+#include "attn/version.h"

@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   const char* isa = attn::active_isa();
   std::printf("attn runs on %s\n", isa ? isa : "nothing");
   if (argc > 1) expect(isa && std::strcmp(isa, argv[1]) == 0, "the expected instruction set is active");
+  expect(std::strcmp(attn::version(), ATTN_VERSION_STRING) == 0, "the library has the version of the headers");
   mean_of_values(attn::Path::streaming);
   mean_of_values(attn::Path::blas);
   special_rows();
