@@ -1,4 +1,4 @@
-# A shared libattn exports its public names only.
+# A shared libattn exports its public names, all of them and nothing else.
 execute_process(COMMAND ${NM} --dynamic --defined-only --demangle ${LIBRARY} OUTPUT_VARIABLE symbols RESULT_VARIABLE result)
 if(NOT result EQUAL 0)
   message(FATAL_ERROR "${NM} could not read ${LIBRARY}")
@@ -13,10 +13,26 @@ foreach(symbol IN LISTS symbols)
   endif()
   list(APPEND functions "${name}")
 endforeach()
-foreach(name IN ITEMS attn::attention attn::workspace_size attn::softmax attn::isa attn::isa_count attn::active_isa
-    attn::use_isa attn::throw_if_error attn::Status::Status attn::SelfAttention::forward attn::MultiHeadAttention::forward
-    attn::ThreadPool::parallel attn_attention attn_softmax)
-  if(NOT "${functions}" MATCHES "(^|;)${name}([(]|;|$)")
-    message(FATAL_ERROR "${LIBRARY} does not export ${name}: see cmake/attn.map")
-  endif()
+
+# The functions that the headers declare without a body: a name before parentheses that end in ";" (here "@", since ";"
+# separates the elements of a list).
+set(declared 0)
+file(GLOB headers ${CMAKE_CURRENT_LIST_DIR}/../../include/attn/*)
+foreach(header IN LISTS headers)
+  file(READ ${header} text)
+  string(REGEX REPLACE "[][]" "" text "${text}")
+  string(REGEX REPLACE "/\\*([^*]|\\*+[^*/])*\\*+/|//[^\n]*|\n *#[^\n]*| = {}|__format__\\([^)]*\\)+" "" text "\n${text}")
+  string(REPLACE ";" "@" text "${text}")
+  string(REGEX MATCHALL "[~A-Za-z_0-9]+\\([^(){}@]*\\)( const| noexcept)*@" found "${text}")
+  foreach(declaration IN LISTS found)
+    string(REGEX REPLACE "\\(.*" "" name "${declaration}")
+    math(EXPR declared "${declared} + 1")
+    if(NOT "${functions}" MATCHES "(^|;)(attn::([A-Za-z]+::)?)?${name}([(]|;|$)")
+      message(FATAL_ERROR "${LIBRARY} does not export ${name} of ${header}: see cmake/attn.map")
+    endif()
+  endforeach()
 endforeach()
+message(STATUS "${declared} public functions")
+if(declared LESS 40)
+  message(FATAL_ERROR "Only ${declared} functions were found in the headers")
+endif()
