@@ -1,4 +1,4 @@
-# Installs into one prefix, moves it to another, and uses the library from there: by find_package and by pkg-config.
+# Installs into one prefix, moves it to another, and uses the library from there: by find_package, pkg-config and Meson.
 include(${CMAKE_CURRENT_LIST_DIR}/common.cmake)
 file(REMOVE_RECURSE ${WORK_DIR})
 set(first ${WORK_DIR}/first)
@@ -31,8 +31,10 @@ foreach(header IN LISTS headers)
 endforeach()
 run(${CC} -std=c99 -Wall -Wextra -Werror -pedantic -fsyntax-only -x c -include ${moved}/include/attn/attn.h /dev/null)
 
-build_and_run(${CMAKE_CURRENT_LIST_DIR}/package ${WORK_DIR}/package
+build_and_run(${CMAKE_CURRENT_LIST_DIR}/package ${WORK_DIR}/package -DLANGUAGE=CXX -DPROGRAM=consumer.cpp
   "-DCMAKE_CXX_FLAGS=${CXX_FLAGS}" -DCMAKE_PREFIX_PATH=${moved})
+build_and_run(${CMAKE_CURRENT_LIST_DIR}/package ${WORK_DIR}/package_in_c -DLANGUAGE=C -DPROGRAM=consumer.c
+  "-DCMAKE_C_FLAGS=${CXX_FLAGS}" -DCMAKE_PREFIX_PATH=${moved})
 
 if(NOT PKG_CONFIG)
   message(STATUS "pkg-config was not found: not tried")
@@ -40,20 +42,15 @@ if(NOT PKG_CONFIG)
 endif()
 file(GLOB_RECURSE pc ${moved}/attn.pc)
 get_filename_component(pc_folder ${pc} DIRECTORY)
+build_by_pkg_config(${pc_folder} ${WORK_DIR}/by_pkg_config)
+if(NOT SHARED)
+  build_by_pkg_config(${pc_folder} ${WORK_DIR}/by_pkg_config_static --static)
+endif()
 set(ENV{PKG_CONFIG_PATH} ${pc_folder})
-set(static --static)
-if(SHARED)
-  set(static)
-  get_filename_component(folder ${pc_folder} DIRECTORY)
-  set(ENV{LD_LIBRARY_PATH} ${folder})
+run(${PKG_CONFIG} --exact-version=${VERSION} attn)
+
+if(MESON)
+  run(${CMAKE_COMMAND} -E env CXX=${CXX} CC=${CC} "CXXFLAGS=${CXX_FLAGS}" "CFLAGS=${CXX_FLAGS}"
+    ${MESON} setup ${WORK_DIR}/meson ${CMAKE_CURRENT_LIST_DIR}/meson)
+  run(${MESON} test -C ${WORK_DIR}/meson)
 endif()
-execute_process(COMMAND ${PKG_CONFIG} ${static} --cflags --libs attn OUTPUT_VARIABLE flags RESULT_VARIABLE result
-  OUTPUT_STRIP_TRAILING_WHITESPACE)
-if(NOT result EQUAL 0)
-  message(FATAL_ERROR "pkg-config does not find attn")
-endif()
-separate_arguments(flags UNIX_COMMAND "${flags}")
-run(${CXX} ${CXX_FLAGS_LIST} -std=c++17 ${CMAKE_CURRENT_LIST_DIR}/consumer.cpp -o ${WORK_DIR}/by_pkg_config ${flags})
-run(${WORK_DIR}/by_pkg_config)
-run(${CC} ${CXX_FLAGS_LIST} ${CMAKE_CURRENT_LIST_DIR}/consumer.c -o ${WORK_DIR}/by_pkg_config_in_c ${flags})
-run(${WORK_DIR}/by_pkg_config_in_c)
