@@ -1,6 +1,8 @@
 // Scaled dot-product attention: output = softmax(query key^T * scale) value, for every batch item and head.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstddef>
 #include <cstdint>
 
@@ -105,3 +107,5 @@ struct AttentionArgs {
 [[nodiscard]] std::size_t workspace_size(const AttentionArgs& args) noexcept;
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

@@ -12,6 +12,8 @@
 #ifndef ATTN_ATTN_H
 #define ATTN_ATTN_H
 
+#include "macros_off.h"
+/* No macro has a name that stands below, until macros_on.h. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -177,5 +179,6 @@ const char* attn_version(void);
 }
 #endif
 
+#include "macros_on.h"
 
 #endif

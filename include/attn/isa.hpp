@@ -1,6 +1,8 @@
 // The instruction sets: which are built in, which run on this machine, which is active. They give the same bits.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstddef>
 
 #include "attn/status.hpp"
@@ -26,3 +28,5 @@ struct Isa {
 [[nodiscard]] Status use_isa(const char* name) noexcept;
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

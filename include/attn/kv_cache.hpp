@@ -1,6 +1,8 @@
 // A cache of keys and values that the caller owns: room for `capacity` rows a sequence, of which some are in use.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
 
 #include "attn/status.hpp"
@@ -33,3 +35,5 @@ struct AppendArgs {
 [[nodiscard]] Status append(const AppendArgs& args) noexcept;
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

@@ -3,6 +3,8 @@
 // BLAS holds sizes in int: widths of weights and batch * length are at most 2147483647.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
 #include <vector>
 
@@ -98,3 +100,5 @@ class MultiHeadAttention {
 };
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

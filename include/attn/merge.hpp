@@ -1,6 +1,8 @@
 // Attention over parts of the keys, put together.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
 
 #include "attn/status.hpp"
@@ -37,3 +39,5 @@ struct MergeArgs {
 [[nodiscard]] Status merge(const MergeArgs& args) noexcept;
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

@@ -3,6 +3,8 @@
 // and of ONNX go in args.mask as they are, and float masks in args.bias: true means "may attend", as here.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
 
 #include "attn/attention.hpp"
@@ -77,3 +79,5 @@ inline void onnx(AttentionArgs& args, const OnnxAttributes& attributes, std::int
 }
 
 }  // namespace attn::options
+
+#include "attn/macros_on.h"

@@ -1,6 +1,8 @@
 // Threads: the library starts none unless the caller makes a ThreadPool.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
 
 namespace attn {
@@ -41,3 +43,5 @@ class ThreadPool {
 };
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

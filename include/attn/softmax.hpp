@@ -1,6 +1,8 @@
 // The fused scale - max - exp - normalize softmax on its own.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
 
 #include "attn/status.hpp"
@@ -20,3 +22,5 @@ namespace attn {
                              std::int64_t x_row_stride, std::int64_t y_row_stride, float scale = 1) noexcept;
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

@@ -1,6 +1,8 @@
 // Status: how every call says that it worked, or which argument was wrong.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstddef>
 #include <stdexcept>
 
@@ -20,7 +22,7 @@ class [[nodiscard]] Status {
 
   // printf-like: Status(StatusCode::invalid_argument, "batch must be at least 0, got %lld", n).
   // A message of over 191 characters is cut.
-  [[gnu::format(printf, 3, 4)]] Status(StatusCode code, const char* format, ...) noexcept;
+  [[gnu::__format__(__printf__, 3, 4)]] Status(StatusCode code, const char* format, ...) noexcept;
 
   [[nodiscard]] bool ok() const noexcept { return code_ == StatusCode::ok; }
   [[nodiscard]] StatusCode code() const noexcept { return code_; }
@@ -32,7 +34,12 @@ class [[nodiscard]] Status {
   char message_[192] = "";
 };
 
+// The same class, for programs that cannot write Status because Xlib.h, or another header, has a macro of that name.
+using CallStatus = Status;
+
 // For those who like exceptions: std::invalid_argument, std::bad_alloc or std::runtime_error (unsupported).
 void throw_if_error(const Status& status);
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

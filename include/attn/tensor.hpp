@@ -1,6 +1,8 @@
 // Tensors that are read and written in place. They own nothing.
 #pragma once
 
+#include "attn/macros_off.h"
+// No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
 
 namespace attn {
@@ -83,3 +85,5 @@ struct Bias {
 };
 
 }  // namespace attn
+
+#include "attn/macros_on.h"

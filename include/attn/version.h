@@ -11,6 +11,8 @@
 #define ATTN_VERSION_JOIN(a, b, c) ATTN_VERSION_QUOTE(a) "." ATTN_VERSION_QUOTE(b) "." ATTN_VERSION_QUOTE(c)
 #define ATTN_VERSION_QUOTE(number) #number
 
+#include "macros_off.h"
+
 #ifdef __cplusplus
 namespace attn {
 
@@ -19,5 +21,7 @@ namespace attn {
 
 }  // namespace attn
 #endif
+
+#include "macros_on.h"
 
 #endif
