@@ -163,6 +163,8 @@
 #undef in_out
 #pragma push_macro("index")
 #undef index
+#pragma push_macro("initialized")
+#undef initialized
 #pragma push_macro("invalid_argument")
 #undef invalid_argument
 #pragma push_macro("is_causal")

@@ -81,6 +81,7 @@
 #pragma pop_macro("heads")
 #pragma pop_macro("in_out")
 #pragma pop_macro("index")
+#pragma pop_macro("initialized")
 #pragma pop_macro("invalid_argument")
 #pragma pop_macro("is_causal")
 #pragma pop_macro("is_no_element_type")
