@@ -213,10 +213,7 @@ TEST_CASE("overflow: the same bits on every instruction set, for any threads, ro
     REQUIRE(p.run() == "");
     CHECK(same_bits(results(p), here));
     p.args.parallel = nullptr;
-    {
-      const test::UseIsa scalar("scalar");
-      REQUIRE(p.run() == "");
-    }
+    REQUIRE(test::on_scalar([&] { return p.run(); }) == "");
     CHECK(same_bits(results(p), here));
 
     // One query at a time, at its own position: decoding.
