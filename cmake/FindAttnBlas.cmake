@@ -11,7 +11,8 @@ set(ATTN_CBLAS_INCLUDE_DIR "${CMAKE_CURRENT_LIST_DIR}/cblas" CACHE PATH "The fol
 if(NOT TARGET attn_cblas_header)
   add_library(attn_cblas_header INTERFACE IMPORTED GLOBAL)
 endif()
-set_target_properties(attn_cblas_header PROPERTIES INTERFACE_INCLUDE_DIRECTORIES "${ATTN_CBLAS_INCLUDE_DIR}")
+set_target_properties(attn_cblas_header PROPERTIES
+  INTERFACE_INCLUDE_DIRECTORIES "${ATTN_CBLAS_INCLUDE_DIR}" IMPORTED_NO_SYSTEM ON)  # before the parent's folders
 
 # Builds and runs check_blas.cpp with BLAS::BLAS, which is BLAS_LIBRARIES. `fault` becomes "" or what is wrong.
 function(attn_check_blas fault)
