@@ -69,7 +69,8 @@ missing_packages() {
   words=$(tr '\n' ' ' <"$1" | tr -s ' ')
   case $words in *"unable to find a build program"*) echo make ;; esac
   case $words in *"_COMPILER could be found"* | *"is not able to compile"*) echo g++ ;; esac
-  echo "$words" | sed 's/_COMPILER: /\n/g' | sed -n 's/^\([^ ]*\) is not a full path.*/\1/p' | sed 's/clang++/clang/'
+  echo "$words" | grep -o -e '_COMPILER: [^ ]* is not a full path' -e 'environment variable C[CX]*: [^ ]*' |
+    sed -e 's/[^:]*: //' -e 's/ .*//' -e 's/\.$//' -e 's/clang++/clang/' -e '/\//d'
   echo "$words" | grep -o '(Debian: [^)]*)' | sed 's/.*: \(.*\))/\1/'
   for package in $(echo "$words" | grep -o '(optional, Debian: [^)]*)' | sed 's/.*: \(.*\))/\1/'); do
     case $2 in all | "$package") echo "$package" ;; esac
