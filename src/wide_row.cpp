@@ -25,25 +25,31 @@ const char* value_of(const Row& row, std::int64_t j) noexcept {
   return address_of(row.args.value, row.sequence.batch, row.head / group, row.sequence.first_key + j);
 }
 
-// q . k by the float32 chain of the kernels, and in double, where neither product nor sum can overflow.
-struct Product {
-  float chain = 0;
-  double exact = 0;
-};
-Product product(const Row& row, std::int64_t j) noexcept {
+// Calls add(q[d], k[d]) for every d, of the row and of key j.
+template <class Add>
+void for_each_factor(const Row& row, std::int64_t j, const Add& add) noexcept {
   const AttentionArgs& a = row.args;
   const char *query = query_of(row), *key = key_of(row, j);
-  Product sum;
   for (std::int64_t d = 0; d < a.head_dim; d += step) {
     float q[step], k[step];
     const std::int64_t count = std::min(step, a.head_dim - d);
     row.kernels.widen(query + d * size_of(a.query.dtype), storage_of(a.query.dtype), count, q);
     row.kernels.widen(key + d * size_of(a.key.dtype), storage_of(a.key.dtype), count, k);
-    for (std::int64_t i = 0; i < count; ++i) {
-      sum.chain = std::fma(q[i], k[i], sum.chain);
-      sum.exact += static_cast<double>(q[i]) * static_cast<double>(k[i]);
-    }
+    for (std::int64_t i = 0; i < count; ++i) add(q[i], k[i]);
   }
+}
+
+// q . k in double, where neither product nor sum can overflow.
+double exact_product(const Row& row, std::int64_t j) noexcept {
+  double sum = 0;
+  for_each_factor(row, j, [&](float q, float k) { sum += static_cast<double>(q) * static_cast<double>(k); });
+  return sum;
+}
+
+// The float32 chain of the kernels.
+float float_product(const Row& row, std::int64_t j) noexcept {
+  float sum = 0;
+  for_each_factor(row, j, [&](float q, float k) { sum = std::fma(q, k, sum); });
   return sum;
 }
 
@@ -93,7 +99,7 @@ bool products_overflow(const Row& row) noexcept {
   check(query_of(row), row.args.query.dtype);
   for_each_key(row, every_key, [&](std::int64_t j) { check(key_of(row, j), row.args.key.dtype); });
   if (!finite) return false;
-  for_each_key(row, every_key, [&](std::int64_t j) { lost = lost || !std::isfinite(product(row, j).chain); });
+  for_each_key(row, every_key, [&](std::int64_t j) { lost = lost || !std::isfinite(float_product(row, j)); });
   return lost;
 }
 
@@ -144,7 +150,7 @@ bool lost_columns(const Row& row, std::int64_t first, std::int64_t count, const 
 }  // namespace
 
 float scaled_score(const Row& row, std::int64_t j) noexcept {
-  return static_cast<float>(effective_scale(row.args) * product(row, j).exact);
+  return static_cast<float>(effective_scale(row.args) * exact_product(row, j));
 }
 
 Softmax mend(const Row& row, float row_sum, bool overflowed, float* out) noexcept {
