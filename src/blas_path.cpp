@@ -90,10 +90,12 @@ void step_row(const AttentionArgs& a, const Rows& rows, std::int64_t r, const si
 
   float scale = static_cast<float>(effective_scale(a));
   if (!all_finite(scores, wanted, kernels)) {
-    // A product beyond float may still be a score within it.
+    // A product beyond float may still be a score within it; not if the query is not finite.
+    const bool finite_query = kernels.all_finite(rows.query + r * rows.query_stride, a.head_dim);
     for (std::int64_t j = wanted.begin; j < wanted.end; ++j)
-      scores[j] = std::isfinite(scores[j]) ? scores[j] * scale
-                                           : wide_row::scaled_score({a, kernels, s, rows.head, rows.first + r}, j);
+      scores[j] = !finite_query || std::isfinite(scores[j])
+                      ? scores[j] * scale
+                      : wide_row::scaled_score({a, kernels, s, rows.head, rows.first + r}, j);
     scale = 1;
   }
   simd::RowSteps row{a.alibi_slopes != nullptr, 0, 0, nullptr};
@@ -175,8 +177,8 @@ void attend(const AttentionArgs& a, const Rows& rows, const simd::Kernels& kerne
     float* const output = rows.output + r * rows.output_stride;
     if (std::isnan(row_sum[r]))  // a sink can spoil a row without keys
       std::fill_n(output, a.value_dim, row_sum[r]);
-    else if (!kernels.all_finite(output, a.value_dim))
-      wide_row::mend({a, kernels, rows.sequence, rows.head, rows.first + r}, row_sum[r], false, output);
+    else if (wide_row::Softmax unused; !kernels.all_finite(output, a.value_dim))
+      wide_row::mend({a, kernels, rows.sequence, rows.head, rows.first + r}, row_sum[r], false, output, unused);
   }
 }
 

@@ -35,8 +35,9 @@ Status options(const AttentionArgs& a) noexcept {
   if (!(std::fabs(a.scale) <= 0x1p126f))
     return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g",
                   static_cast<double>(a.scale));
-  if (!(a.softcap >= 0) || std::isinf(a.softcap))
-    return Status(StatusCode::invalid_argument, "softcap must be 0 (off) or positive and finite, got %g",
+  // Below 2^-126 its inverse may be infinite.
+  if (a.softcap != 0 && !(a.softcap >= 0x1p-126f && std::isfinite(a.softcap)))
+    return Status(StatusCode::invalid_argument, "softcap must be 0 (off) or finite and at least 2^-126, got %g",
                   static_cast<double>(a.softcap));
   if (a.window_left < -1) return bad("window_left", a.window_left, "must be at least -1 (open)");
   if (a.window_right < -1) return bad("window_right", a.window_right, "must be at least -1 (open)");

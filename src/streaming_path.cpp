@@ -64,15 +64,18 @@ void finish_tile(const Plan& plan, const Pair& pair, const Tile& tile, const Til
     float* const row = in_place ? reinterpret_cast<float*>(out) : accumulated;
     const bool finite = plan.kernels.finish_row(accumulated, state.row_sum[r], row, a.value_dim);
     float log_sum = a.logsumexp ? log_sum_exp(state.row_max[r], state.row_sum[r], plan.scale) : 0;
+    bool again = false;
     if (!finite || state.overflowed[r]) {
       const wide_row::Row wide{a, plan.kernels, pair.sequence, place.head, place.query};
-      const wide_row::Softmax again = wide_row::mend(wide, state.row_sum[r], state.overflowed[r] != 0, row);
-      if (again.sum > 0) {
-        state.row_max[r] = again.max;
-        state.row_sum[r] = -static_cast<float>(again.sum);  // the sign tells the second pass
-        log_sum = log_sum_exp(again.max, static_cast<float>(again.sum), 1.0);
+      wide_row::Softmax softmax;
+      again = wide_row::mend(wide, state.row_sum[r], state.overflowed[r] != 0, row, softmax);
+      if (again) {
+        state.row_max[r] = softmax.max;
+        state.row_sum[r] = static_cast<float>(softmax.sum);
+        log_sum = log_sum_exp(softmax.max, state.row_sum[r], 1.0);
       }
     }
+    if (plan.weighs) w.wide[pair.index * plan.rows + tile.first_row + r] = again;
     if (!in_place) plan.kernels.narrow(row, storage_of(a.output.dtype), a.value_dim, out);
     if (a.logsumexp) a.logsumexp[logsumexp_index(a, pair.sequence, place.head, place.query)] = log_sum;
   }

@@ -129,6 +129,7 @@ Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
   if (!plan.weighs) return w;
   w.row_max = arena.take<float>(saturating_product(plan.pairs, plan.rows));
   w.row_sum = arena.take<float>(saturating_product(plan.pairs, plan.rows));
+  w.wide = arena.take<std::uint8_t>(saturating_product(plan.pairs, plan.rows));
   const std::size_t sums = plan.args.key_weight_sums ? saturating_product(plan.group, key_block) : 0;
   w.weigh = take_all<WeightScratch>(arena, plan.workers, [&] {
     return WeightScratch{arena.take<float>(direct ? 0 : saturating_product(key_block, plan.args.head_dim)),

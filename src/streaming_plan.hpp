@@ -86,6 +86,7 @@ struct Workspace {
   TileState* partial;    // [pairs * blocks] for direct_blocks: every block's result on its own
   // For the second pass only.
   float *row_max, *row_sum;  // [pairs, rows]
+  std::uint8_t* wide;        // [pairs, rows]: was the row computed again in double?
   WeightScratch* weigh;      // [workers]
 };
 

@@ -48,14 +48,15 @@ void take_row(const Plan& plan, const Pair& pair, const Tile& tile, std::int64_t
   }
 }
 
-// The weights of the rows that were computed again in double (finish_tile made their sums negative).
+// The weights of the rows that were computed again in double.
 void weigh_wide_rows(const Plan& plan, const Pair& pair, const Tile& tile, std::int64_t key, const TileScratch& scratch,
-                     const simd::Block& block) noexcept {
+                     const Workspace& w) noexcept {
   for (std::int64_t r = 0; r < tile.rows; ++r) {
-    if (!(block.row_sum[r] < 0) || scratch.begin[r] >= scratch.end[r]) continue;
+    const std::int64_t row = pair.index * plan.rows + tile.first_row + r;
+    if (!w.wide[row] || scratch.begin[r] >= scratch.end[r]) continue;
     const Place place = place_of(plan, pair, tile.first_row + r);
     wide_row::weigh({plan.args, plan.kernels, pair.sequence, place.head, place.query},
-                    {block.row_max[r], -static_cast<double>(block.row_sum[r])},
+                    {w.row_max[row], static_cast<double>(w.row_sum[row])},
                     {key + scratch.begin[r], key + scratch.end[r]},
                     scratch.scores + r * simd::score_stride + scratch.begin[r]);
   }
@@ -99,7 +100,7 @@ void weigh_columns(const Plan& plan, const Pair& pair, std::int64_t index, const
       block.row_sum = w.row_sum + pair.index * plan.rows + tile.first_row;
       block.overflowed = scratch.state.overflowed;  // known from the first pass
       plan.kernels.weigh_block(block);
-      weigh_wide_rows(plan, pair, tile, key, scratch, block);
+      weigh_wide_rows(plan, pair, tile, key, scratch, w);
     }
     for (std::int64_t r = 0; r < tile.rows; ++r) {
       const std::int64_t row = tile.first_row + r;

@@ -1,6 +1,8 @@
 #include "wide_row.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "exponent.hpp"
@@ -10,7 +12,9 @@ namespace attn::wide_row {
 namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
-constexpr std::int64_t step = 64;  // columns at a time, on the stack
+constexpr float largest = std::numeric_limits<float>::max();
+// On the stack: so many elements of a row, keys, and columns of values at a time.
+constexpr std::int64_t step = 64, key_step = 64, column_step = 256;
 
 const char* query_of(const Row& row) noexcept {
   const Sequence& s = row.sequence;
@@ -25,32 +29,57 @@ const char* value_of(const Row& row, std::int64_t j) noexcept {
   return address_of(row.args.value, row.sequence.batch, row.head / group, row.sequence.first_key + j);
 }
 
-// Calls add(q[d], k[d]) for every d, of the row and of key j.
+// Calls add(q, k, count) for some elements of the row and of key j after the other, at most `step`; those behind count
+// are 0.
 template <class Add>
-void for_each_factor(const Row& row, std::int64_t j, const Add& add) noexcept {
+void for_each_factors(const Row& row, std::int64_t j, const Add& add) noexcept {
   const AttentionArgs& a = row.args;
   const char *query = query_of(row), *key = key_of(row, j);
+  float q[step], k[step];
   for (std::int64_t d = 0; d < a.head_dim; d += step) {
-    float q[step], k[step];
     const std::int64_t count = std::min(step, a.head_dim - d);
     row.kernels.widen(query + d * size_of(a.query.dtype), storage_of(a.query.dtype), count, q);
     row.kernels.widen(key + d * size_of(a.key.dtype), storage_of(a.key.dtype), count, k);
-    for (std::int64_t i = 0; i < count; ++i) add(q[i], k[i]);
+    std::fill(q + count, q + step, 0.0f);
+    std::fill(k + count, k + step, 0.0f);
+    add(q, k, count);
   }
 }
 
-// q . k in double, where neither product nor sum can overflow.
+// q . k in double, where neither product nor sum can overflow. Four sums hide the latency of one.
 double exact_product(const Row& row, std::int64_t j) noexcept {
-  double sum = 0;
-  for_each_factor(row, j, [&](float q, float k) { sum += static_cast<double>(q) * static_cast<double>(k); });
-  return sum;
+  double sums[4] = {};
+  for_each_factors(row, j, [&](const float* q, const float* k, std::int64_t count) {
+    for (std::int64_t d = 0; d < count; d += 4)
+      for (std::int64_t i = 0; i < 4; ++i) sums[i] += static_cast<double>(q[d + i]) * static_cast<double>(k[d + i]);
+  });
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 // The float32 chain of the kernels.
 float float_product(const Row& row, std::int64_t j) noexcept {
   float sum = 0;
-  for_each_factor(row, j, [&](float q, float k) { sum = std::fma(q, k, sum); });
+  for_each_factors(row, j, [&](const float* q, const float* k, std::int64_t count) {
+    for (std::int64_t d = 0; d < count; ++d) sum = std::fma(q[d], k[d], sum);
+  });
   return sum;
+}
+
+// max |x|; not finite if an element is not. As integers, which a compiler turns into vectors.
+float largest_of(const Row& row, const char* x, DType type) noexcept {
+  std::int32_t most = 0;
+  for (std::int64_t d = 0; d < row.args.head_dim; d += step) {
+    float wide[step];
+    std::int32_t bits[step];
+    const std::int64_t count = std::min(step, row.args.head_dim - d);
+    row.kernels.widen(x + d * size_of(type), storage_of(type), count, wide);
+    std::fill(wide + count, wide + step, 0.0f);
+    std::memcpy(bits, wide, sizeof bits);
+    for (const std::int32_t b : bits) most = std::max(most, b & 0x7fffffff);
+  }
+  float result;
+  std::memcpy(&result, &most, sizeof result);
+  return result;
 }
 
 float score(const Row& row, std::int64_t j) noexcept {
@@ -67,14 +96,7 @@ float score(const Row& row, std::int64_t j) noexcept {
   return s;
 }
 
-// exp(s - max), as the kernels compute it.
-float exponential(const Row& row, float s, float max) noexcept {
-  float x = s - max;
-  row.kernels.exp_scaled(&x, &x, 1, make_exponent(1.0));
-  return x;
-}
-
-// Calls visit(j) for every key that the row sees.
+// Calls visit(j) for every key of a range that the row sees.
 template <class Visit>
 void for_each_key(const Row& row, KeyRange keys, const Visit& visit) noexcept {
   const AttentionArgs& a = row.args;
@@ -84,67 +106,117 @@ void for_each_key(const Row& row, KeyRange keys, const Visit& visit) noexcept {
 }
 constexpr KeyRange every_key{0, std::numeric_limits<std::int64_t>::max()};
 
-// Is a product of finite factors lost to infinity in float32? Not if there is an infinite factor: then the row's NaN or
-// 0 may be its own.
-bool products_overflow(const Row& row) noexcept {
-  bool finite = true, lost = false;
-  const auto check = [&](const char* x, DType type) {
-    float wide[step];
-    for (std::int64_t d = 0; d < row.args.head_dim && finite; d += step) {
-      const std::int64_t count = std::min(step, row.args.head_dim - d);
-      row.kernels.widen(x + d * size_of(type), storage_of(type), count, wide);
-      finite = row.kernels.all_finite(wide, count);
-    }
+// Calls visit(j, exp(score - max)) for every key of a range that the row sees, as the kernels compute it.
+template <class Visit>
+void for_each_weight(const Row& row, float max, KeyRange keys, const Visit& visit) noexcept {
+  const simd::Exponent exponent = make_exponent(1.0);
+  std::int64_t index[key_step], count = 0;
+  float weights[key_step] = {};
+  const auto flush = [&] {
+    row.kernels.exp_scaled(weights, weights, count, exponent);
+    for (std::int64_t i = 0; i < count; ++i) visit(index[i], static_cast<double>(weights[i]));
+    count = 0;
   };
-  check(query_of(row), row.args.query.dtype);
-  for_each_key(row, every_key, [&](std::int64_t j) { check(key_of(row, j), row.args.key.dtype); });
-  if (!finite) return false;
-  for_each_key(row, every_key, [&](std::int64_t j) { lost = lost || !std::isfinite(float_product(row, j)); });
+  for_each_key(row, keys, [&](std::int64_t j) {
+    index[count] = j;
+    weights[count++] = score(row, j) - max;
+    if (count == key_step) flush();
+  });
+  flush();
+}
+
+// Is the product of the query and a key, both finite, infinite in float32?
+bool products_overflow(const Row& row) noexcept {
+  const float q = largest_of(row, query_of(row), row.args.query.dtype);
+  if (!std::isfinite(q)) return false;
+  const double most = static_cast<double>(q) * static_cast<double>(row.args.head_dim);
+  bool lost = false;
+  for_each_key(row, every_key, [&](std::int64_t j) {
+    if (lost) return;
+    const float k = largest_of(row, key_of(row, j), row.args.key.dtype);
+    if (!std::isfinite(k) || most * static_cast<double>(k) < static_cast<double>(largest) / 2) return;
+    lost = !std::isfinite(float_product(row, j));
+  });
   return lost;
 }
 
-Softmax softmax(const Row& row) noexcept {
-  const float sink = row.args.sinks ? row.args.sinks[row.head] : -infinity;
-  Softmax result{sink, 0};
-  for_each_key(row, every_key, [&](std::int64_t j) {
-    result.max = std::max(result.max, score(row, j));  // a NaN is not lost: it is in the sum
-  });
-  if (!std::isfinite(result.max)) return {};
-  if (sink != -infinity) result.sum = static_cast<double>(exponential(row, sink, result.max));
-  for_each_key(row, every_key,
-               [&](std::int64_t j) { result.sum += static_cast<double>(exponential(row, score(row, j), result.max)); });
-  return result.sum > 0 ? result : Softmax{};
+float sink_of(const Row& row) noexcept { return row.args.sinks ? row.args.sinks[row.head] : -infinity; }
+
+// A NaN score does not become the maximum; it is in the sum.
+float max_score(const Row& row) noexcept {
+  float max = sink_of(row);
+  for_each_key(row, every_key, [&](std::int64_t j) { max = std::max(max, score(row, j)); });
+  return max;
 }
 
-// out[c] for columns [first, first + count) of the output, where wanted[c].
-void attend(const Row& row, const Softmax& softmax, std::int64_t first, std::int64_t count, const bool* wanted,
-            float* out) noexcept {
-  double sums[step] = {};
+// sums[c] = sum of exp(score - max) * value[first + c] over the keys; that of the exponentials, with the sink, is
+// returned.
+double weighted_sums(const Row& row, float max, std::int64_t first, std::int64_t count, double* sums) noexcept {
   const DType type = row.args.value.dtype;
-  for_each_key(row, every_key, [&](std::int64_t j) {
-    float v[step];
+  double sum = 0;
+  if (const float sink = sink_of(row); sink != -infinity) {
+    float x = sink - max;
+    row.kernels.exp_scaled(&x, &x, 1, make_exponent(1.0));
+    sum = static_cast<double>(x);
+  }
+  std::fill(sums, sums + count, 0.0);
+  for_each_weight(row, max, every_key, [&](std::int64_t j, double weight) {
+    float v[column_step];
     row.kernels.widen(value_of(row, j) + first * size_of(type), storage_of(type), count, v);
-    const double weight = static_cast<double>(exponential(row, score(row, j), softmax.max));
+    sum += weight;
     for (std::int64_t c = 0; c < count; ++c) sums[c] += weight * static_cast<double>(v[c]);
   });
-  float wide[step];
-  for (std::int64_t c = 0; c < count; ++c) wide[c] = wanted[c] ? static_cast<float>(sums[c] / softmax.sum) : out[c];
-  row.kernels.finish_row(wide, 1.0f, out, count);
+  return sum;
 }
 
-// Marks the columns whose output is not finite though the values that the row sees are; are there any?
-bool lost_columns(const Row& row, std::int64_t first, std::int64_t count, const float* out, bool* lost) noexcept {
-  if (row.kernels.all_finite(out, count)) return false;
+// All of the row. Without a score above -inf it is empty: 0.
+Softmax attend(const Row& row, float* out) noexcept {
+  Softmax softmax{max_score(row), 0};
+  const bool empty = softmax.max == -infinity;
+  for (std::int64_t e = 0; e == 0 || e < row.args.value_dim; e += column_step) {
+    const std::int64_t count = std::min(column_step, row.args.value_dim - e);
+    double sums[column_step];
+    float wide[column_step] = {};
+    if (!empty) softmax.sum = weighted_sums(row, softmax.max, e, count, sums);
+    for (std::int64_t c = 0; c < count && !empty; ++c) wide[c] = static_cast<float>(sums[c] / softmax.sum);
+    row.kernels.finish_row(wide, 1.0f, out + e, count);
+  }
+  return softmax;
+}
+
+// The first and the last column of [first, first + count) whose output is not finite.
+struct Columns {
+  std::int64_t begin, end;
+};
+Columns lost_columns(std::int64_t first, std::int64_t count, const float* out) noexcept {
+  Columns lost{first + count, first};
+  for (std::int64_t e = first; e < first + count; ++e)
+    if (!std::isfinite(out[e])) lost = {std::min(lost.begin, e), e + 1};
+  return lost;
+}
+
+// Again: out[e] for the columns that are lost though the values that the row sees are finite.
+void attend_lost(const Row& row, Columns lost, float max, float* out) noexcept {
   const DType type = row.args.value.dtype;
-  float zeros[step] = {};  // 0 * v is 0 for every finite v, and NaN for the others
+  const std::int64_t count = lost.end - lost.begin;
+  bool wanted[column_step];
+  std::int64_t left = 0;
+  for (std::int64_t c = 0; c < count; ++c) left += wanted[c] = !std::isfinite(out[lost.begin + c]);
   for_each_key(row, every_key, [&](std::int64_t j) {
-    float v[step];
-    row.kernels.widen(value_of(row, j) + first * size_of(type), storage_of(type), count, v);
-    for (std::int64_t c = 0; c < count; ++c) zeros[c] += 0.0f * v[c];
+    if (left == 0) return;
+    float v[column_step];
+    row.kernels.widen(value_of(row, j) + lost.begin * size_of(type), storage_of(type), count, v);
+    for (std::int64_t c = 0; c < count; ++c)
+      if (wanted[c] && !std::isfinite(v[c])) {
+        wanted[c] = false;
+        --left;
+      }
   });
-  bool any = false;
-  for (std::int64_t c = 0; c < count; ++c) any |= lost[c] = zeros[c] == 0.0f && !std::isfinite(out[c]);
-  return any;
+  if (left == 0) return;
+  double sums[column_step];
+  const double sum = weighted_sums(row, max, lost.begin, count, sums);
+  for (std::int64_t c = 0; c < count; ++c)
+    if (wanted[c]) out[lost.begin + c] = static_cast<float>(sums[c] / sum);
 }
 
 }  // namespace
@@ -153,27 +225,30 @@ float scaled_score(const Row& row, std::int64_t j) noexcept {
   return static_cast<float>(effective_scale(row.args) * exact_product(row, j));
 }
 
-Softmax mend(const Row& row, float row_sum, bool overflowed, float* out) noexcept {
-  const Softmax again = overflowed && products_overflow(row) ? softmax(row) : Softmax{};
-  const bool all = again.sum > 0;
-  if (!all && !(row_sum > 0)) return again;
-  for (std::int64_t e = 0; e < row.args.value_dim; e += step) {
-    const std::int64_t count = std::min(step, row.args.value_dim - e);
-    bool wanted[step];
-    std::fill(wanted, wanted + step, true);
-    if (all)
-      attend(row, again, e, count, wanted, out + e);
-    else if (lost_columns(row, e, count, out + e, wanted))
-      if (const Softmax s = softmax(row); s.sum > 0) attend(row, s, e, count, wanted, out + e);
+bool mend(const Row& row, float row_sum, bool overflowed, float* out, Softmax& softmax) noexcept {
+  if (overflowed && products_overflow(row)) {
+    softmax = attend(row, out);
+    return true;
   }
-  return again;
+  if (!(row_sum > 0)) return false;
+  bool known = false;
+  float max = 0;
+  for (std::int64_t e = 0; e < row.args.value_dim; e += column_step) {
+    const Columns lost = lost_columns(e, std::min(column_step, row.args.value_dim - e), out);
+    if (lost.begin >= lost.end) continue;
+    if (!known) max = max_score(row);
+    known = true;
+    attend_lost(row, lost, max, out);
+  }
+  return false;
 }
 
 void weigh(const Row& row, const Softmax& softmax, KeyRange keys, float* weights) noexcept {
   std::fill(weights, weights + (keys.end - keys.begin), 0.0f);
-  for_each_key(row, keys, [&](std::int64_t j) {
-    const double weight = static_cast<double>(exponential(row, score(row, j), softmax.max));
-    weights[j - keys.begin] = static_cast<float>(weight / softmax.sum);
+  if (softmax.sum == 0) return;
+  for_each_weight(row, softmax.max, keys, [&](std::int64_t j, double weight) {
+    const double share = weight / softmax.sum;
+    weights[j - keys.begin] = std::isnan(share) ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(share);
   });
 }
 

@@ -21,17 +21,17 @@ struct Row {
 // q . k * scale of key j, before softcap, ALiBi and bias.
 float scaled_score(const Row& row, std::int64_t j) noexcept;
 
-// The maximum of the scores, and the sum of exp(score - max), with the sink. sum is 0 where the row was left as it was.
+// The maximum of the scores, and the sum of exp(score - max), with the sink: 0 without keys and sink, NaN in a NaN row.
 struct Softmax {
   float max = 0;
   double sum = 0;
 };
 
 // Mends the output row in `out` (float32, value_dim of them), as the float32 arithmetic left it; row_sum is its sum of
-// weights. If a product with a key that it sees `overflowed` though its factors are finite, all of the row is computed
-// again. Else those elements are that are not finite though the values are. Left alone: what a NaN or Inf in the inputs
-// has made.
-Softmax mend(const Row& row, float row_sum, bool overflowed, float* out) noexcept;
+// weights. If it lost the product of a finite query and a finite key to infinity (`overflowed`: some product that the
+// row sees is not finite), all of the row is computed again: true, and its softmax. Else those elements that are not
+// finite though the values are: false. Left alone: what a NaN or Inf in the inputs has made.
+bool mend(const Row& row, float row_sum, bool overflowed, float* out, Softmax& softmax) noexcept;
 
 // weights[j - keys.begin] for the keys of a range, of a row that was computed again; 0 where it does not see the key.
 void weigh(const Row& row, const Softmax& softmax, KeyRange keys, float* weights) noexcept;

@@ -167,6 +167,63 @@ TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back",
   }
 }
 
+TEST_CASE("overflow: beside an infinite key, and where the right row is empty or NaN", "[overflow]") {
+  const Path path = GENERATE(Path::blas, Path::streaming);
+  const float infinity = std::numeric_limits<float>::infinity();
+  Problem p({1, 1, 1, 1, 2, 2, 1});
+  p.args.path = path;
+  p.args.scale = 1e-5f;
+  p.v = {5, 6};
+  const auto point = [&] {
+    p.args.query.data = p.q.data();
+    p.args.key.data = p.k.data();
+    p.args.value.data = p.v.data();
+    p.want_weights();
+    p.want_logsumexp();
+    p.want_key_weight_sums();
+  };
+  SECTION("a score of -1e35 beside one of -inf") {
+    p.q = {-1e20f, 0};
+    p.k = {1e20f, 0, infinity, 0};
+    p.k[3] = 1;
+    point();
+    REQUIRE(p.run() == "");
+    CHECK(p.output[0] == 5);
+    CHECK(p.weights == std::vector<float>{1, 0});
+  }
+  SECTION("a bias of -inf leaves none") {
+    p.q = {1e20f, 0};
+    p.k = {1e20f, 0, 1e20f, 0};
+    const float bias[] = {-infinity, -infinity};
+    p.args.bias = {bias, 0, 0, 0, 1};
+    point();
+    REQUIRE(p.run() == "");
+    CHECK(p.output[0] == 0);
+    CHECK(p.logsumexp[0] == -infinity);
+    CHECK(p.weights == std::vector<float>{0, 0});
+    CHECK(p.key_weight_sums == std::vector<float>{0, 0});
+  }
+  SECTION("the chain gives +inf, the score is below the lowest float") {
+    p.q = {1e20f, 1e20f};
+    p.k = {1e20f, -3e25f, 1e20f, -3e25f};
+    p.args.scale = 1;
+    point();
+    REQUIRE(p.run() == "");
+    CHECK(p.output[0] == 0);
+    CHECK(p.logsumexp[0] == -infinity);
+  }
+  SECTION("the chain gives -inf, the score is above the largest float") {
+    p.q = {1e20f, 1e20f};
+    p.k = {-1e20f, 3e25f, 0, 0};
+    p.args.scale = 1;
+    point();
+    REQUIRE(p.run() == "");
+    CHECK(std::isnan(p.output[0]));
+    CHECK(std::isnan(p.logsumexp[0]));
+    CHECK((std::isnan(p.weights[0]) && std::isnan(p.weights[1])));
+  }
+}
+
 TEST_CASE("overflow: products of any size in mixtures of options agree with the oracle", "[overflow]") {
   const Path path = GENERATE(Path::blas, Path::streaming);
   const int rounds = test::quick() ? 40 : test::scalar_is_active() ? 150 : 300;

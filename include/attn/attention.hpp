@@ -58,7 +58,7 @@ struct AttentionArgs {
                                      // query rows: how much attention each key got
 
   float scale = 0;                                   // 0: 1 / sqrt(head_dim); may be negative; at most 2^126
-  float softcap = 0;                                 // 0: off; else s <- cap * tanh(s / cap)
+  float softcap = 0;                                 // 0: off; else s <- cap * tanh(s / cap); at least 2^-126
   bool causal = false;                               // query at position p sees keys j <= p; p = offset + query row
   std::int64_t window_left = -1, window_right = -1;  // keys p - left .. p + right, both included; -1: open
   Alignment alignment = Alignment::bottom_right;
@@ -86,9 +86,10 @@ struct AttentionArgs {
 
 // Computes args.output and what else is asked for. On any status but ok nothing was written.
 //
-// Range: a score that float32 can hold is right, also where query . key or a sum on the way to it is beyond float32.
-// Such a row is computed again in double, and takes longer. A mean of finite values is finite. A score that float32
-// cannot hold is infinite: -inf weighs 0, +inf makes its row NaN.
+// Range: a score that float32 can hold, after the scale and after each step behind it, is right, also where
+// query . key or a sum on the way to it is beyond float32. Such a row is computed again in double, which takes some ten
+// times as long. A mean of finite values is finite. A score that float32 cannot hold is infinite: -inf weighs 0, +inf
+// makes its row NaN.
 // Accuracy of the streaming path: sums over n <= 512 keys are float32 chains. Equal values v give v to within
 // (n + n / 16 + 6 blocks of 512 keys + 6) * 2^-24 * |v|, 3.3e-5 |v| at the most for one block; this worst case needs
 // many small weights beside a large one. Ordinary data stay within 4e-7 * max|value|.
@@ -98,8 +99,9 @@ struct AttentionArgs {
 //
 // The floating-point environment is the caller's: no call changes it, and the same bits are promised in the default
 // one. Flushing subnormals (FTZ, DAZ) changes results only where an input, product or sum is subnormal, and takes it
-// for 0. Another direction of rounding than to nearest costs digits: within about 1e-5 of the largest value. Threads of
-// a pool have the environment of their own start.
+// for 0; a subnormal scale then means the default. In another direction of rounding than to nearest the promises on
+// range do not hold, and the error grows with the scores: about 1e-5 of the largest value where they are small, 3e-5
+// where they reach 100. Threads of a pool have the environment of their own start.
 [[nodiscard]] Status attention(const AttentionArgs& args) noexcept;
 
 // The bytes of workspace that attention(args) needs; 0 if none, or if args are bad (attention() will say why).
