@@ -29,20 +29,24 @@ const char* value_of(const Row& row, std::int64_t j) noexcept {
   return address_of(row.args.value, row.sequence.batch, row.head / group, row.sequence.first_key + j);
 }
 
-// Calls add(q, k, count) for some elements of the row and of key j after the other, at most `step`; those behind count
-// are 0.
+// Elements d .. d + count of a row of `type` as float: where they stand, or widened into `wide`.
+const float* as_float(const Row& row, const char* x, DType type, std::int64_t d, std::int64_t count,
+                      float* wide) noexcept {
+  x += d * size_of(type);
+  if (type == DType::f32) return reinterpret_cast<const float*>(x);
+  row.kernels.widen(x, storage_of(type), count, wide);
+  return wide;
+}
+
+// Calls add(q, k, count) for some elements of the row and of key j after the other, at most `step`.
 template <class Add>
 void for_each_factors(const Row& row, std::int64_t j, const Add& add) noexcept {
   const AttentionArgs& a = row.args;
-  const char *query = query_of(row), *key = key_of(row, j);
   float q[step], k[step];
   for (std::int64_t d = 0; d < a.head_dim; d += step) {
     const std::int64_t count = std::min(step, a.head_dim - d);
-    row.kernels.widen(query + d * size_of(a.query.dtype), storage_of(a.query.dtype), count, q);
-    row.kernels.widen(key + d * size_of(a.key.dtype), storage_of(a.key.dtype), count, k);
-    std::fill(q + count, q + step, 0.0f);
-    std::fill(k + count, k + step, 0.0f);
-    add(q, k, count);
+    add(as_float(row, query_of(row), a.query.dtype, d, count, q),
+        as_float(row, key_of(row, j), a.key.dtype, d, count, k), count);
   }
 }
 
@@ -50,8 +54,10 @@ void for_each_factors(const Row& row, std::int64_t j, const Add& add) noexcept {
 double exact_product(const Row& row, std::int64_t j) noexcept {
   double sums[4] = {};
   for_each_factors(row, j, [&](const float* q, const float* k, std::int64_t count) {
-    for (std::int64_t d = 0; d < count; d += 4)
+    std::int64_t d = 0;
+    for (; d + 4 <= count; d += 4)
       for (std::int64_t i = 0; i < 4; ++i) sums[i] += static_cast<double>(q[d + i]) * static_cast<double>(k[d + i]);
+    for (; d < count; ++d) sums[d % 4] += static_cast<double>(q[d]) * static_cast<double>(k[d]);
   });
   return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
@@ -65,20 +71,23 @@ float float_product(const Row& row, std::int64_t j) noexcept {
   return sum;
 }
 
-// max |x|; not finite if an element is not. As integers, which a compiler turns into vectors.
+// max |x|; not finite if an element is not. As integers, in eight maxima, which a compiler turns into vectors.
 float largest_of(const Row& row, const char* x, DType type) noexcept {
-  std::int32_t most = 0;
+  std::int32_t most[8] = {};
   for (std::int64_t d = 0; d < row.args.head_dim; d += step) {
     float wide[step];
     std::int32_t bits[step];
     const std::int64_t count = std::min(step, row.args.head_dim - d);
-    row.kernels.widen(x + d * size_of(type), storage_of(type), count, wide);
-    std::fill(wide + count, wide + step, 0.0f);
-    std::memcpy(bits, wide, sizeof bits);
-    for (const std::int32_t b : bits) most = std::max(most, b & 0x7fffffff);
+    std::memcpy(bits, as_float(row, x, type, d, count, wide), static_cast<std::size_t>(count) * sizeof(float));
+    std::fill(bits + count, bits + step, 0);
+    for (std::int64_t e = 0; e < step; e += 8)
+      for (std::int64_t i = 0; i < 8; ++i) {
+        const std::int32_t size = bits[e + i] & 0x7fffffff;
+        most[i] = size > most[i] ? size : most[i];
+      }
   }
   float result;
-  std::memcpy(&result, &most, sizeof result);
+  std::memcpy(&result, std::max_element(most, most + 8), sizeof result);
   return result;
 }
 
@@ -161,8 +170,8 @@ double weighted_sums(const Row& row, float max, std::int64_t first, std::int64_t
   }
   std::fill(sums, sums + count, 0.0);
   for_each_weight(row, max, every_key, [&](std::int64_t j, double weight) {
-    float v[column_step];
-    row.kernels.widen(value_of(row, j) + first * size_of(type), storage_of(type), count, v);
+    float wide[column_step];
+    const float* const v = as_float(row, value_of(row, j), type, first, count, wide);
     sum += weight;
     for (std::int64_t c = 0; c < count; ++c) sums[c] += weight * static_cast<double>(v[c]);
   });
@@ -196,7 +205,7 @@ Columns lost_columns(std::int64_t first, std::int64_t count, const float* out) n
 }
 
 // Again: out[e] for the columns that are lost though the values that the row sees are finite.
-void attend_lost(const Row& row, Columns lost, float max, float* out) noexcept {
+void attend_lost(const Row& row, Columns lost, float* out) noexcept {
   const DType type = row.args.value.dtype;
   const std::int64_t count = lost.end - lost.begin;
   bool wanted[column_step];
@@ -204,8 +213,8 @@ void attend_lost(const Row& row, Columns lost, float max, float* out) noexcept {
   for (std::int64_t c = 0; c < count; ++c) left += wanted[c] = !std::isfinite(out[lost.begin + c]);
   for_each_key(row, every_key, [&](std::int64_t j) {
     if (left == 0) return;
-    float v[column_step];
-    row.kernels.widen(value_of(row, j) + lost.begin * size_of(type), storage_of(type), count, v);
+    float wide[column_step];
+    const float* const v = as_float(row, value_of(row, j), type, lost.begin, count, wide);
     for (std::int64_t c = 0; c < count; ++c)
       if (wanted[c] && !std::isfinite(v[c])) {
         wanted[c] = false;
@@ -214,7 +223,7 @@ void attend_lost(const Row& row, Columns lost, float max, float* out) noexcept {
   });
   if (left == 0) return;
   double sums[column_step];
-  const double sum = weighted_sums(row, max, lost.begin, count, sums);
+  const double sum = weighted_sums(row, max_score(row), lost.begin, count, sums);
   for (std::int64_t c = 0; c < count; ++c)
     if (wanted[c]) out[lost.begin + c] = static_cast<float>(sums[c] / sum);
 }
@@ -231,14 +240,9 @@ bool mend(const Row& row, float row_sum, bool overflowed, float* out, Softmax& s
     return true;
   }
   if (!(row_sum > 0)) return false;
-  bool known = false;
-  float max = 0;
   for (std::int64_t e = 0; e < row.args.value_dim; e += column_step) {
     const Columns lost = lost_columns(e, std::min(column_step, row.args.value_dim - e), out);
-    if (lost.begin >= lost.end) continue;
-    if (!known) max = max_score(row);
-    known = true;
-    attend_lost(row, lost, max, out);
+    if (lost.begin < lost.end) attend_lost(row, lost, out);
   }
   return false;
 }

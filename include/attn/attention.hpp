@@ -87,9 +87,9 @@ struct AttentionArgs {
 // Computes args.output and what else is asked for. On any status but ok nothing was written.
 //
 // Range: a score that float32 can hold, after the scale and after each step behind it, is right, also where
-// query . key or a sum on the way to it is beyond float32. Such a row is computed again in double, which takes some ten
-// times as long. A mean of finite values is finite. A score that float32 cannot hold is infinite: -inf weighs 0, +inf
-// makes its row NaN.
+// query . key or a sum on the way to it is beyond float32. Such a row is computed again in double, which takes some
+// fifty times as long. A mean of finite values is finite. A score that float32 cannot hold is infinite: -inf weighs 0,
+// +inf makes its row NaN.
 // Accuracy of the streaming path: sums over n <= 512 keys are float32 chains. Equal values v give v to within
 // (n + n / 16 + 6 blocks of 512 keys + 6) * 2^-24 * |v|, 3.3e-5 |v| at the most for one block; this worst case needs
 // many small weights beside a large one. Ordinary data stay within 4e-7 * max|value|.
