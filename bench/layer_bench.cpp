@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "attn/layers.hpp"
-#include "src/blas.hpp"
+#include "blas/blas.hpp"
 
 namespace {
 

@@ -1,7 +1,7 @@
 // sgemm/<product>/...: plain BLAS on the two products of one tile of query rows and one block of keys, to see beside
 // the streaming path. BLAS packs both matrices in every call, which the streaming path does once for all tiles.
 #include "bench.hpp"
-#include "blas.hpp"
+#include "blas/blas.hpp"
 #include "peak.hpp"
 
 void register_sgemm() {

@@ -1,6 +1,6 @@
 #include "kernels.hpp"
 #include "lanes_avx2.hpp"
-#include "tile.hpp"
+#include "table.hpp"
 
 namespace attn::simd {
 

@@ -32,7 +32,8 @@ struct Avx2Lanes {
   // Tile shape, 6 rows x 16 columns: 12 accumulators, 2 column registers and 1 broadcast of the 16 registers.
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
-  static constexpr int direct_rows = 4;
+  static constexpr int in_place_rows = 4;
+  static constexpr bool masked_loads_are_fast = false;
   static constexpr int exp_vectors = 1;
 
   static Avx2Lanes zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }

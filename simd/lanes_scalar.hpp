@@ -12,7 +12,8 @@ struct ScalarLanes {
   // A tile of the streaming path has tile_rows rows and 16 * tile_vectors columns; any shape gives the same bits.
   static constexpr int tile_rows = 4;
   static constexpr int tile_vectors = 1;
-  static constexpr int direct_rows = 4;
+  static constexpr int in_place_rows = 1;
+  static constexpr bool masked_loads_are_fast = true;
   static constexpr int exp_vectors = 1;
 
   static ScalarLanes set1(float s) {

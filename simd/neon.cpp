@@ -6,7 +6,7 @@
 
 #include "kernels.hpp"
 #include "lanes_neon.hpp"
-#include "tile.hpp"
+#include "table.hpp"
 
 namespace attn::simd {
 

@@ -1,37 +1,27 @@
-// A row of products made ready for the softmax, once, over lanes: what overflowed, its steps, its excluded keys, its
-// maximum.
+// A row of products made ready for the softmax: its steps, its excluded keys, its maximum.
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
+#include "finite.hpp"
 #include "kernels.hpp"
-#include "product.hpp"
-#include "scores.hpp"
+#include "numbers.hpp"
+#include "score_steps.hpp"
 #include "softmax.hpp"
+#include "visible.hpp"
 
 namespace attn::simd {
 namespace {
 
-// Is none of n floats NaN or infinite?
+// Is the product with some key that row r sees not finite? The vectors hold other keys, too, and those do not count.
 template <class Lanes>
-bool all_finite(const float* x, std::ptrdiff_t n) {
-  Lanes zeros[4] = {Lanes::zero(), Lanes::zero(), Lanes::zero(), Lanes::zero()};  // 0 * x is 0, or NaN
-  std::ptrdiff_t i = 0;
-  for (; i + 64 <= n; i += 64)
-    for (int k = 0; k < 4; ++k) zeros[k] = fma(Lanes::load(x + i + 16 * k), Lanes::zero(), zeros[k]);
-  for (; i < n; i += 16) zeros[0] = fma(Lanes::load_first(x + i, least(16, n - i)), Lanes::zero(), zeros[0]);
-  return reduce_add((zeros[0] + zeros[1]) + (zeros[2] + zeros[3])) == 0.0f;
-}
-
-// Marks row r if the product with some key that it sees is not finite, before steps and masks hide it. The vectors hold
-// other keys, too, and those do not count.
-template <class Lanes>
-void mark_overflow(const Block& b, std::ptrdiff_t r, const float* s) {
-  const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16;
-  if (all_finite<Lanes>(s + first, (end - first + 15) / 16 * 16)) return;
+bool product_overflows(const Visible& v, std::ptrdiff_t r, const float* s) {
+  const std::ptrdiff_t begin = v.begin[r], end = v.end[r], first = begin / 16 * 16;
+  if (all_finite<Lanes>(s + first, (end - first + 15) / 16 * 16)) return false;
   for (std::ptrdiff_t j = begin; j < end; ++j)
-    if (s[j] - s[j] != 0.0f && (!b.allowed || !b.allowed[r] || (b.allowed[r][j / 64] >> (j % 64) & 1) != 0))
-      b.overflowed[r] = 1;
+    if (s[j] - s[j] != 0.0f && (visible_bits(v, r, j) & 1) != 0) return true;
+  return false;
 }
 
 // -inf in the lanes of a row's first and last vector that it does not see; the row's maximum, and whether all that it
@@ -42,7 +32,7 @@ float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& fin
   Lanes m[4] = {none, none, none, none}, zeros[2] = {zero, zero};  // AVX2 has registers for no more
   const auto edge = [&](std::ptrdiff_t j) {
     const Lanes x = Lanes::load(s + j);
-    const std::ptrdiff_t from = most(begin - j, 0), to = least(end - j, 16);
+    const std::ptrdiff_t from = max(begin - j, 0), to = min(end - j, 16);
     const Lanes seen = keep_range(x, from, to, none);
     seen.store(s + j);
     m[0] = max(seen, m[0]);
@@ -50,7 +40,10 @@ float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& fin
   };
   std::ptrdiff_t j = begin / 16 * 16;
   const std::ptrdiff_t whole = end / 16 * 16;
-  if (j < begin || whole == j) edge(j), j += 16;
+  if (j < begin || whole == j) {
+    edge(j);
+    j += 16;
+  }
   for (; j + 64 <= whole; j += 64)
     for (int k = 0; k < 4; ++k) {
       const Lanes x = Lanes::load(s + j + 16 * k);
@@ -67,28 +60,34 @@ float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& fin
   return reduce_max(max(max(m[0], m[1]), max(m[2], m[3])));
 }
 
-// The scores of row r as the softmax sees them, -inf where a key is excluded, as far as the vectors of its range reach,
-// so that the passes over a row run over whole vectors. Their maximum.
+// A row's maximum, and whether the product with some key that it sees was not finite.
+struct Prepared {
+  float max;
+  bool overflowed;
+};
+
+// The scores s[j] of row r as the softmax sees them, -inf where a key is excluded, as far as the vectors of its range
+// reach, so that the passes over a row run over whole vectors.
 template <class Lanes>
-float prepare_row(const Block& b, std::ptrdiff_t r) {
-  const std::ptrdiff_t begin = b.begin[r], end = b.end[r], first = begin / 16 * 16;
-  float* s = b.scores + r * score_stride;
-  const bool masked = b.allowed && b.allowed[r];
-  if (b.steps || masked) mark_overflow<Lanes>(b, r, s);
-  if (b.steps) {
-    RowSteps row = b.row_steps[r];
-    row.distance -= static_cast<float>(first);
-    if (row.bias) row.bias += first;
-    step_scores<Lanes>(*b.steps, row, s + first, end - first);
+Prepared prepare_row(const Visible& v, const ScoreRule& rule, std::ptrdiff_t r, float* s) {
+  const std::ptrdiff_t begin = v.begin[r], end = v.end[r], first = begin / 16 * 16;
+  Prepared row{0, false};
+  if (rule.steps || masked(v, r)) row.overflowed = product_overflows<Lanes>(v, r, s);
+  if (rule.steps) {
+    RowSteps steps = rule.row_steps[r];
+    steps.distance -= static_cast<float>(first);
+    if (steps.bias) steps.bias += first;
+    step_scores<Lanes>(*rule.steps, steps, s + first, end - first);
   }
-  if (masked) {
-    exclude_keys<Lanes>(s, b.allowed[r], first, end);
-    return max_of_row<Lanes, false>(s + first, (end - first + 15) / 16 * 16);
+  if (masked(v, r)) {
+    exclude_keys<Lanes>(s, v.allowed[r], first, end);
+    row.max = max_of_row<Lanes, false>(s + first, (end - first + 15) / 16 * 16);
+    return row;
   }
   bool finite;
-  const float row_max = max_of_range<Lanes>(s, begin, end, finite);
-  if (!b.steps && !finite) b.overflowed[r] = 1;
-  return row_max;
+  row.max = max_of_range<Lanes>(s, begin, end, finite);
+  if (!rule.steps) row.overflowed = !finite;
+  return row;
 }
 
 }  // namespace

@@ -9,14 +9,12 @@
 
 #include <cstddef>
 
-#include "half.hpp"
+#include "elements.hpp"
+#include "numbers.hpp"
+#include "prefetch.hpp"
 
 namespace attn::simd {
 namespace {
-
-constexpr std::ptrdiff_t least(std::ptrdiff_t a, std::ptrdiff_t b) { return a < b ? a : b; }
-constexpr std::ptrdiff_t most(std::ptrdiff_t a, std::ptrdiff_t b) { return a > b ? a : b; }
-constexpr std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t step) { return (n + step - 1) / step * step; }
 
 struct Product {
   const float* a;
@@ -31,11 +29,6 @@ struct Product {
 };
 
 enum class Source { packed, in_place, in_place_tail };  // tail: the last vector may be partial
-
-// How far keys and values in place are prefetched: into L2 (locality 2), where more lines can be under way than into
-// L1. One core reads memory at 8 GB/s with L1 prefetches and at 17 with these, which is all that the machine measured
-// had.
-constexpr std::ptrdiff_t rows_ahead = 48;
 
 template <class Lanes, int Rows, int Vectors, Source From, class T>
 void multiply_tile(const Product& p) {

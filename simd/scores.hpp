@@ -1,99 +1,121 @@
-// From a product q . k to the score that the softmax sees, once, over lanes; lanes are keys. Each step is one operation
-// of float32 with its own rounding, so the order is part of the canonical order of arithmetic:
-//
-//   s <- scale * s
-//   s <- softcap * tanh(s / softcap)
-//   s <- fma(-slope, |distance - j|, s)       ALiBi: distance is the query's position, counted from the row's first key
-//   s <- s + bias[j]
-//   s <- -inf where the key is excluded       by selection: whatever s was, NaN too, is gone
+// The first product of a block, once, over lanes: scores[r][j] = q[r] . k[j] for the keys that a row sees (and for some
+// others, which nobody reads), one fma chain over the head dimension each.
 #pragma once
 
 #include <cstddef>
 
-#include "exp.hpp"
+#include "elements.hpp"
 #include "kernels.hpp"
+#include "prefetch.hpp"
+#include "product.hpp"
+#include "transpose.hpp"
+#include "visible.hpp"
 
 namespace attn::simd {
 namespace {
 
-inline constexpr float infinity = __builtin_inff();
-inline constexpr float lane_numbers[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-
-// The constants of tanh over lanes.
+// From packed panels.
 template <class Lanes>
-struct TanhConstants {
-  ExpConstants<Lanes> exp{Exponent{2.88539004f, 3.85192598e-8f, -43.66827f}};  // 2^(d c) = e^(2 d): c = 2 log2(e)
-  Lanes zero = Lanes::zero(), one = Lanes::set1(1.0f), two = Lanes::set1(2.0f), small = Lanes::set1(0.625f);
-  Lanes p4 = Lanes::set1(-0x1.75e1cap-8f), p3 = Lanes::set1(0x1.52269ap-6f), p2 = Lanes::set1(-0x1.b83c5ap-5f);
-  Lanes p1 = Lanes::set1(0x1.110726p-3f), p0 = Lanes::set1(-0x1.555532p-2f);
+void score_panels(const Queries& q, const KeyBlock& k, const Visible& v, const Scratch& scratch) {
+  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
+  const KeySpan seen = visible_keys(v, q.count);
+  const Prefetch& wanted = scratch.prefetch;
+  // What is to be fetched is spread evenly over the tiles.
+  const std::ptrdiff_t tiles = (seen.end - seen.begin / width * width + width - 1) / width *
+                               ((q.count + Lanes::tile_rows - 1) / Lanes::tile_rows);
+  const std::ptrdiff_t step = tiles > 0 ? (wanted.count + tiles - 1) / tiles : 0;
+  std::ptrdiff_t fetched = 0;
+  for (std::ptrdiff_t j = seen.begin / width * width; j < seen.end; j += width) {
+    const std::ptrdiff_t vectors = min(width, round_up(seen.end - j, 16)) / 16;
+    for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::tile_rows) {
+      const std::ptrdiff_t rows = min(Lanes::tile_rows, q.count - r);
+      bool any = false;
+      for (std::ptrdiff_t i = r; i < r + rows; ++i) any |= max(j, v.begin[i]) < min(j + width, v.end[i]);
+      if (!any) continue;
+      const std::ptrdiff_t fetch = min(step, wanted.count - fetched);
+      prefetch_rows(wanted.rows + fetched, fetch, wanted.row_bytes);
+      fetched += fetch;
+      multiply<Lanes, Source::packed>(
+          rows, vectors,
+          {q.rows + r * q.stride, q.stride, static_cast<const float*>(k.keys) + j * q.head_dim, width, q.head_dim,
+           scratch.scores + r * score_stride + j, score_stride, false, 16});
+    }
+  }
+}
+
+// Keys in place, from the block's first.
+template <class T>
+struct KeysInPlace {
+  const T* first;
+  std::ptrdiff_t stride;
 };
+template <class T>
+KeysInPlace(const T*, std::ptrdiff_t) -> KeysInPlace<T>;
 
-// tanh(x), within 2.55 * 2^-24 of itself. Below 0.625, where 1 - 2e/(1+e) cancels: x + x^3 P(x^2), P of degree 4,
-// 8.6e-9 in relative error once its coefficients are floats. Above: 1 - 2e/(1+e) with e = exp(-2|x|).
-template <class Lanes>
-inline Lanes tanh(Lanes x, const TanhConstants<Lanes>& k) {
-  const Lanes size = max(x, k.zero - x);  // |x|; NaN stays
-  const Lanes e = exp_scaled(k.zero - size, k.exp);
-  const Lanes large = k.one - k.two * e / (k.one + e);
-  const Lanes square = x * x;
-  Lanes p = fma(k.p4, square, k.p3);
-  p = fma(p, square, k.p2);
-  p = fma(p, square, k.p1);
-  p = fma(p, square, k.p0);
-  const Lanes near = fma(x * square, p, x);
-  return select_less(size, k.small, near, select_less(x, k.zero, k.zero - large, large));
-}
-
-// Steps 1 to 4 on s[0, n), in place.
-template <class Lanes>
-void step_scores(const ScoreSteps& steps, const RowSteps& row, float* s, std::ptrdiff_t n) {
-  const TanhConstants<Lanes> constants;
-  const Lanes scale = Lanes::set1(steps.scale), cap = Lanes::set1(steps.softcap);
-  const Lanes cap_inverse = Lanes::set1(1.0f / steps.softcap), slope = Lanes::set1(-row.slope);
-  const Lanes lane = Lanes::load(lane_numbers), zero = Lanes::zero();
-  const bool capped = steps.softcap > 0, alibi = row.alibi;
-  const float* const bias = row.bias;
-  for (std::ptrdiff_t j = 0; j < n; j += 16) {
-    const bool whole = j + 16 <= n;
-    Lanes x = (whole ? Lanes::load(s + j) : Lanes::load_first(s + j, n - j)) * scale;
-    if (capped) x = cap * tanh(x * cap_inverse, constants);
-    if (alibi) {
-      const Lanes ahead = Lanes::set1(row.distance - static_cast<float>(j)) - lane;
-      x = fma(slope, max(ahead, zero - ahead), x);
-    }
-    if (bias) x = x + (whole ? Lanes::load(bias + j) : Lanes::load_first(bias + j, n - j));
-    whole ? x.store(s + j) : x.store_first(s + j, n - j);
-  }
-}
-
-// The keys of `words` (bit j: key j) that stand in the vector at j.
-inline std::uint32_t bits_at(const std::uint64_t* words, std::ptrdiff_t j) {
-  return static_cast<std::uint32_t>(words[j / 64] >> (j % 64)) & 0xffffu;
-}
-
-// Step 5 on the vectors of [first, end).
-template <class Lanes>
-inline void exclude_keys(float* s, const std::uint64_t* allowed, std::ptrdiff_t first, std::ptrdiff_t end) {
-  for (std::ptrdiff_t j = first; j < end; j += 16)
-    keep_bits(Lanes::load(s + j), bits_at(allowed, j), Lanes::set1(-infinity)).store(s + j);
-}
-
-// allowed[0, key_block / 64): bit j set where begin <= j < end and mask[j] is not 0. Reads mask[begin, end) only.
-template <class Lanes>
-void mask_to_bits(const std::uint8_t* mask, std::ptrdiff_t begin, std::ptrdiff_t end, std::uint64_t* allowed) {
-  for (std::ptrdiff_t j = 0; j < key_block / 64; ++j) allowed[j] = 0;
-  for (std::ptrdiff_t j = begin / 16 * 16; j < end; j += 16) {
-    std::uint64_t bits;
-    if (begin <= j && j + 16 <= end) {
-      bits = Lanes::nonzero(mask + j);
+// scores[i][j .. j + 16) of `Rows` query rows, of which the last may stand for several: rows from `count` on repeat it.
+// Sixteen keys are transposed in registers and used at once, and what is read next is fetched between the products:
+// transposing in a pass of its own left the memory idle during the products.
+template <class Lanes, int Rows, class T>
+void score_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen,
+                    float* scores) {
+  constexpr int columns = Element<T>::columns;
+  const T* const sixteen = keys.first + j * keys.stride;
+  const float* row[Rows];
+  for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(r + i, q.count - 1) * q.stride;
+  Lanes acc[Rows];
+  for (int i = 0; i < Rows; ++i) acc[i] = Lanes::zero();
+  const auto add = [&](Lanes x, std::ptrdiff_t d) {
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(row[i][d]), x, acc[i]);
+  };
+  for (std::ptrdiff_t d = 0; d < q.head_dim; d += 16 * columns) {
+    Lanes x[16];
+    if (r == 0) prefetch_keys(sixteen, keys.stride, d, q.head_dim);
+    transpose_keys(sixteen + d, keys.stride, seen.begin - j, seen.end - j, q.head_dim - d, x);
+    if (d + 16 * columns <= q.head_dim) {
+#pragma GCC unroll 16
+      for (int k = 0; k < 16; ++k) {
+        add(Element<T>::template column<0>(x[k]), d + columns * k);
+        if constexpr (columns == 2) add(Element<T>::template column<1>(x[k]), d + columns * k + 1);
+      }
     } else {
-      std::uint8_t edge[16] = {};
-      for (std::ptrdiff_t i = 0; i < 16; ++i)
-        if (begin <= j + i && j + i < end) edge[i] = mask[j + i];
-      bits = Lanes::nonzero(edge);
+      for (std::ptrdiff_t k = 0; d + columns * k < q.head_dim; ++k) {
+        add(Element<T>::template column<0>(x[k]), d + columns * k);
+        if (columns == 2 && d + 2 * k + 1 < q.head_dim) add(Element<T>::template column<1>(x[k]), d + 2 * k + 1);
+      }
     }
-    allowed[j / 64] |= bits << (j % 64);
   }
+  for (int i = 0; i < Rows; ++i) acc[i].store(scores + min(r + i, q.count - 1) * score_stride + j);
+}
+
+// The fewest rows of 1, 2 and Lanes::in_place_rows that do: three would cost a kernel of their own.
+template <class Lanes, class T>
+void score_rows_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen,
+                         float* scores) {
+  const std::ptrdiff_t rows = q.count - r;
+  if (rows == 1) return score_in_place<Lanes, 1>(q, r, keys, j, seen, scores);
+  if constexpr (Lanes::in_place_rows > 1) {
+    if (rows == 2) return score_in_place<Lanes, 2>(q, r, keys, j, seen, scores);
+    return score_in_place<Lanes, Lanes::in_place_rows>(q, r, keys, j, seen, scores);
+  } else {
+    return score_in_place<Lanes, 1>(q, r, keys, j, seen, scores);
+  }
+}
+
+template <class Lanes>
+void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, float* scores) {
+  const KeySpan seen = visible_keys(v, q.count);
+  with_type(k.keys, k.key_type, [&](const auto* first) {
+    const KeysInPlace keys{first, k.key_stride};
+    for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16)
+      for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::in_place_rows)
+        score_rows_in_place<Lanes>(q, r, keys, j, seen, scores);
+  });
+}
+
+template <class Lanes>
+void score_block(const Queries& q, const KeyBlock& k, const Visible& v, const Scratch& scratch) {
+  k.packed ? score_panels<Lanes>(q, k, v, scratch) : score_keys_in_place<Lanes>(q, k, v, scratch.scores);
 }
 
 }  // namespace

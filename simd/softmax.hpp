@@ -11,7 +11,7 @@
 
 #include "exp.hpp"
 #include "kernels.hpp"
-#include "scores.hpp"
+#include "numbers.hpp"
 
 namespace attn::simd {
 namespace {

@@ -1,8 +1,8 @@
 #include "attn/softmax.hpp"
 
-#include "check.hpp"
+#include "base/exponent.hpp"
+#include "check/check.hpp"
 #include "dispatch.hpp"
-#include "exponent.hpp"
 
 namespace attn {
 

@@ -57,7 +57,7 @@ std::vector<std::uint16_t> narrowed(const std::vector<float>& x, DType type) {
   std::vector<std::uint16_t> y(x.size());
   for (std::size_t i = 0; i < attn::isa_count(); ++i)
     if (std::string(attn::isa(i).name) == "scalar")
-      attn::dispatch::candidates()[i].kernels->narrow(x.data(), static_cast<attn::simd::Storage>(type),
+      attn::dispatch::candidates()[i].kernels->narrow(x.data(), static_cast<attn::DType>(type),
                                                       static_cast<std::ptrdiff_t>(x.size()), y.data());
   return y;
 }

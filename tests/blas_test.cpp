@@ -1,5 +1,5 @@
 // The wrapper around BLAS against three loops, and the cases that BLAS implementations treat differently.
-#include "../src/blas.hpp"
+#include "blas/blas.hpp"
 
 #include <cstddef>
 #include <cstdint>

@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-#include "exponent.hpp"
+#include "base/exponent.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"

@@ -16,28 +16,28 @@
 namespace {
 
 using attn::simd::Kernels;
-using attn::simd::Storage;
+using attn::DType;
 
-double value(std::uint16_t half, Storage storage) {
-  return test::element_of(attn::Tensor{&half, static_cast<attn::DType>(storage), 0, 0, 0}, 0, 0, 0, 0);
+double value(std::uint16_t half, DType storage) {
+  return test::element_of(attn::Tensor{&half, storage, 0, 0, 0}, 0, 0, 0, 0);
 }
 
-std::uint16_t infinity(Storage storage) { return storage == Storage::f16 ? 0x7c00 : 0x7f80; }
-bool is_nan(std::uint16_t half, Storage storage) { return (half & 0x7fff) > infinity(storage); }
+std::uint16_t infinity(DType storage) { return storage == DType::f16 ? 0x7c00 : 0x7f80; }
+bool is_nan(std::uint16_t half, DType storage) { return (half & 0x7fff) > infinity(storage); }
 
 // The exact float. A NaN keeps its payload at the top of the fraction: f16's is made quiet, as CPUs do when they
 // convert it; bf16 is the upper half of a float and is not converted at all.
-float exact(std::uint16_t half, Storage storage) {
+float exact(std::uint16_t half, DType storage) {
   if (!is_nan(half, storage)) return static_cast<float>(value(half, storage));
   const std::uint32_t h = half;
-  return test::from_bits(storage == Storage::bf16 ? h << 16 : (h & 0x8000) << 16 | 0x7fc00000 | (h & 0x3ff) << 13);
+  return test::from_bits(storage == DType::bf16 ? h << 16 : (h & 0x8000) << 16 | 0x7fc00000 | (h & 0x3ff) << 13);
 }
 
 // Nearest, ties to even, by a search among all numbers of the type. Infinity stands for the number that would follow
 // the largest, which is where IEEE rounds to it.
 class Nearest {
  public:
-  explicit Nearest(Storage storage) : storage_(storage) {
+  explicit Nearest(DType storage) : storage_(storage) {
     for (std::uint16_t h = 0; h < infinity(storage); ++h) numbers_.push_back(value(h, storage));
     numbers_.push_back(2 * numbers_.back() - numbers_[numbers_.size() - 2]);
   }
@@ -46,7 +46,7 @@ class Nearest {
   std::size_t count() const { return numbers_.size(); }  // with infinity
 
   std::uint16_t operator()(float x) const {
-    if (std::isnan(x)) return storage_ == Storage::f16 ? 0x7e00 : 0x7fc0;
+    if (std::isnan(x)) return storage_ == DType::f16 ? 0x7e00 : 0x7fc0;
     const double size = std::fabs(static_cast<double>(x));
     std::size_t h =
         static_cast<std::size_t>(std::lower_bound(numbers_.begin(), numbers_.end(), size) - numbers_.begin());
@@ -59,11 +59,11 @@ class Nearest {
   }
 
  private:
-  Storage storage_;
+  DType storage_;
   std::vector<double> numbers_;  // by their bits
 };
 
-std::string narrow_differs(const Kernels& kernels, Storage storage, const std::vector<float>& x,
+std::string narrow_differs(const Kernels& kernels, DType storage, const std::vector<float>& x,
                            const std::vector<std::uint16_t>& want) {
   std::vector<std::uint16_t> got(x.size());
   kernels.narrow(x.data(), storage, static_cast<std::ptrdiff_t>(x.size()), got.data());
@@ -83,13 +83,13 @@ std::uint16_t* flush(test::GuardedFloats& room, std::size_t count, test::Edge ed
 }  // namespace
 
 TEST_CASE("half: every pattern widens exactly, and narrows back to itself", "[simd][half]") {
-  const Storage storage = GENERATE(Storage::f16, Storage::bf16);
+  const DType storage = GENERATE(DType::f16, DType::bf16);
   std::vector<std::uint16_t> all(65536), back;
   std::vector<float> want;
   for (std::size_t i = 0; i < all.size(); ++i) all[i] = static_cast<std::uint16_t>(i);
   for (const std::uint16_t h : all) {
     want.push_back(exact(h, storage));
-    back.push_back(!is_nan(h, storage) ? h : storage == Storage::f16 ? 0x7e00 : 0x7fc0);
+    back.push_back(!is_nan(h, storage) ? h : storage == DType::f16 ? 0x7e00 : 0x7fc0);
   }
   const Kernels& kernels = test::active_kernels();
   INFO("type " << static_cast<int>(storage));
@@ -100,12 +100,12 @@ TEST_CASE("half: every pattern widens exactly, and narrows back to itself", "[si
 }
 
 TEST_CASE("half: narrow rounds to nearest, ties to even", "[simd][half]") {
-  const Storage storage = GENERATE(Storage::f16, Storage::bf16);
+  const DType storage = GENERATE(DType::f16, DType::bf16);
   const Nearest nearest(storage);
   // What is known without a search: f16 from 65520 on is infinite, up to 2^-25 it is 0; NaNs of all kinds are one NaN.
   std::vector<float> x{65519.99609375f, 65520, 0x1p-25f, 0x1.000002p-25f, 0x1.fffffep127f, HUGE_VALF};
   std::vector<std::uint16_t> want{0x7bff, 0x7c00, 0, 1, 0x7c00, 0x7c00};
-  if (storage == Storage::bf16) want = {0x4780, 0x4780, 0x3300, 0x3300, 0x7f80, 0x7f80};
+  if (storage == DType::bf16) want = {0x4780, 0x4780, 0x3300, 0x3300, 0x7f80, 0x7f80};
   for (std::size_t i = 0; i < want.size(); ++i) REQUIRE(nearest(x[i]) == want[i]);
   for (const std::uint32_t nan :
        {0x7f800001u, 0x7fbfffffu, 0x7fc00000u, 0x7fffffffu, 0x7f80ffffu, 0xff800001u, 0xffc00000u, 0xffffffffu})
@@ -132,9 +132,9 @@ TEST_CASE("half: narrow rounds to nearest, ties to even", "[simd][half]") {
 }
 
 TEST_CASE("half: widen and narrow of any count stay inside", "[simd][half]") {
-  const Storage storage = GENERATE(Storage::f32, Storage::f16, Storage::bf16);
+  const DType storage = GENERATE(DType::f32, DType::f16, DType::bf16);
   const test::Edge edge = GENERATE(test::Edge::before, test::Edge::after);
-  const std::size_t size = storage == Storage::f32 ? 2 : 1;  // in halves
+  const std::size_t size = storage == DType::f32 ? 2 : 1;  // in halves
   test::Random random(72);
   const Kernels& kernels = test::active_kernels();
   for (std::size_t n = 0; n <= 50; ++n) {
@@ -143,7 +143,7 @@ TEST_CASE("half: widen and narrow of any count stay inside", "[simd][half]") {
     std::uint16_t *const stored = flush(from, n * size, edge), *const narrowed = flush(again, n * size, edge);
     std::vector<float> want(n);
     for (std::size_t i = 0; i < n; ++i) {
-      if (storage == Storage::f32) {
+      if (storage == DType::f32) {
         want[i] = from.data()[i] = random.normal();
       } else {
         stored[i] = static_cast<std::uint16_t>(random.integer(0x0001, 0x7bff));
@@ -158,7 +158,7 @@ TEST_CASE("half: widen and narrow of any count stay inside", "[simd][half]") {
 }
 
 TEST_CASE("half: packing halves is packing the same floats", "[simd][half]") {
-  const Storage storage = GENERATE(Storage::f16, Storage::bf16);
+  const DType storage = GENERATE(DType::f16, DType::bf16);
   const test::Edge edge = GENERATE(test::Edge::before, test::Edge::after);
   test::Random random(73);
   CAPTURE(random.seed());
@@ -183,10 +183,10 @@ TEST_CASE("half: packing halves is packing the same floats", "[simd][half]") {
 
         const std::size_t most = static_cast<std::size_t>((count + 63) * (dim + 63) + 64);
         std::vector<float> want(most, 123.0f), got(most, 123.0f);
-        kernels.pack_keys(floats.data(), Storage::f32, stride, count, dim, want.data());
+        kernels.pack_keys(floats.data(), DType::f32, stride, count, dim, want.data());
         kernels.pack_keys(halves, storage, stride, count, dim, got.data());
         REQUIRE(test::bits_difference(got, want) == "");
-        REQUIRE(kernels.pack_values(floats.data(), Storage::f32, stride, count, dim, want.data()) == finite);
+        REQUIRE(kernels.pack_values(floats.data(), DType::f32, stride, count, dim, want.data()) == finite);
         REQUIRE(kernels.pack_values(halves, storage, stride, count, dim, got.data()) == finite);
         REQUIRE(test::bits_difference(got, want) == "");
       }

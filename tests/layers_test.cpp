@@ -8,7 +8,7 @@
 #include <limits>
 #include <vector>
 
-#include "../src/random.hpp"
+#include "layers/numpy_random.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/data_file.hpp"

@@ -55,13 +55,13 @@ TEST_CASE("packing: every shape around the panel and vector widths", "[simd]") {
         const std::vector<float> keys = packed_keys(source.data(), stride, count, dim, kernels.panel_keys);
         std::vector<float> got(keys.size() + 16, 123.0f), want = keys;
         want.insert(want.end(), 16, 123.0f);  // and not a float more is written
-        kernels.pack_keys(source.data(), attn::simd::Storage::f32, stride, count, dim, got.data());
+        kernels.pack_keys(source.data(), attn::DType::f32, stride, count, dim, got.data());
         REQUIRE(test::bits_difference(got, want) == "");
 
         want = packed_values(source.data(), stride, count, dim, kernels.panel_keys);
         want.insert(want.end(), 16, 123.0f);
         got.assign(want.size(), 123.0f);
-        kernels.pack_values(source.data(), attn::simd::Storage::f32, stride, count, dim, got.data());
+        kernels.pack_values(source.data(), attn::DType::f32, stride, count, dim, got.data());
         REQUIRE(test::bits_difference(got, want) == "");
       }
 }
@@ -73,6 +73,6 @@ TEST_CASE("packing: NaN bits travel unchanged", "[simd]") {
     source[i] = test::from_bits(0x7f800001u + static_cast<std::uint32_t>(i));
   const std::vector<float> want = packed_keys(source.data(), 16, 16, 16, kernels.panel_keys);
   std::vector<float> got(want.size());
-  kernels.pack_keys(source.data(), attn::simd::Storage::f32, 16, 16, 16, got.data());
+  kernels.pack_keys(source.data(), attn::DType::f32, 16, 16, 16, got.data());
   REQUIRE(test::bits_difference(got, want) == "");
 }

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "src/view.hpp"
+#include "check/view.hpp"
 #include "support/catch.hpp"
 #include "support/isas.hpp"
 #include "support/random.hpp"

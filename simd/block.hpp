@@ -1,0 +1,120 @@
+// What a tile of query rows does with a block of keys, once, over lanes: scores, softmax of the block, weighted values;
+// merge with what other blocks gave; the division at the end; and weights that are asked for.
+#pragma once
+
+#include <cstddef>
+
+#include "exp.hpp"
+#include "kernels.hpp"
+#include "numbers.hpp"
+#include "prepare.hpp"
+#include "scores.hpp"
+#include "softmax.hpp"
+#include "values.hpp"
+
+namespace attn::simd {
+namespace {
+
+// weights[r][j] = 2^((s[r][j] - m[r]) * c) in place, for j in [begin, end) of each row; the row's m, and l = sum of its
+// weights. Whole vectors are written: excluded lanes become 0. Rows without keys: m = -inf, l = 0.
+template <class Lanes>
+void block_softmax(std::ptrdiff_t rows, const Visible& v, const ScoreRule& rule, float* scores, const State& block) {
+  const ExpConstants<Lanes> constants(rule.exponent);
+  // All maxima of some rows first: the latency of one row's reduction hides behind the next row. 8 rows fit in L1.
+  for (std::ptrdiff_t group = 0; group < rows; group += 8) {
+    const std::ptrdiff_t group_end = min(group + 8, rows);
+    for (std::ptrdiff_t r = group; r < group_end; ++r) {
+      block.max[r] = -infinity;
+      if (v.begin[r] >= v.end[r]) continue;
+      const Prepared row = prepare_row<Lanes>(v, rule, r, scores + r * score_stride);
+      block.max[r] = row.max;
+      if (row.overflowed) block.overflowed[r] = 1;
+    }
+    for (std::ptrdiff_t r = group; r < group_end; ++r) {
+      float* const s = scores + r * score_stride;
+      const std::ptrdiff_t first = v.begin[r] / 16 * 16, length = (v.end[r] - first + 15) / 16 * 16;
+      block.sum[r] = v.begin[r] < v.end[r]
+                         ? exp_of_row<Lanes, false>(s + first, s + first, length, block.max[r], constants)
+                         : 0.0f;
+    }
+  }
+}
+
+template <class Lanes>
+void attend(const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule,
+            const Scratch& scratch, State block) {
+  score_block<Lanes>(queries, keys, visible, scratch);
+  block_softmax<Lanes>(queries.count, visible, rule, scratch.scores, block);
+  weigh_values<Lanes>({queries.count, scratch.scores, keys, visible, block.output, block.output_stride});
+}
+
+// M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes
+// nothing: its factor is 0 and the other's is exactly 1.
+template <class Lanes>
+void merge(const Exponent& exponent, std::ptrdiff_t rows, State into, State from) {
+  const ExpConstants<Lanes> constants(exponent);
+  for (std::ptrdiff_t r = 0; r < rows; r += 16) {
+    const Lanes m = Lanes::load(into.max + r), from_m = Lanes::load(from.max + r);
+    const Lanes top = max(from_m, m);
+    const Lanes lowest = Lanes::set1(-__FLT_MAX__);
+    const Lanes finite = max(top, lowest);  // (-inf) - (-inf) would be NaN
+    const Lanes keep = exp_scaled(m - finite, constants), add = exp_scaled(from_m - finite, constants);
+    top.store(into.max + r);
+    fma(Lanes::load(into.sum + r), keep, Lanes::load(from.sum + r) * add).store(into.sum + r);
+    keep.store(from.max + r);
+    add.store(from.sum + r);
+  }
+  for (std::ptrdiff_t r = 0; r < rows; ++r) {
+    const Lanes keep = Lanes::set1(from.max[r]), add = Lanes::set1(from.sum[r]);
+    for (std::ptrdiff_t e = r * into.output_stride; e < (r + 1) * into.output_stride; e += 16)
+      fma(Lanes::load(into.output + e), keep, Lanes::load(from.output + e) * add).store(into.output + e);
+    into.overflowed[r] |= from.overflowed[r];
+  }
+}
+
+// weights[r][j] = 2^((s[r][j] - m[r]) * c) / l[r] with the m and l of all blocks. In a row that is NaN every allowed
+// key weighs NaN, and an excluded one still 0.
+template <class Lanes>
+void weigh(const Queries& queries, const KeyBlock& keys, const Visible& v, const ScoreRule& rule, const State& all,
+           float* weights) {
+  const ExpConstants<Lanes> constants(rule.exponent);
+  score_block<Lanes>(queries, keys, v, {weights, {}});
+  for (std::ptrdiff_t r = 0; r < queries.count; ++r) {
+    const std::ptrdiff_t begin = v.begin[r], end = v.end[r];
+    if (begin >= end) continue;
+    float* const s = weights + r * score_stride;
+    prepare_row<Lanes>(v, rule, r, s);
+    const float inverse = all.sum[r] == 0.0f ? 0.0f : 1.0f / all.sum[r];
+    const Lanes m = Lanes::set1(finite_max(all.max[r])), scale = Lanes::set1(inverse);
+    for (std::ptrdiff_t j = begin / 16 * 16; j < end; j += 16) {
+      if (inverse == inverse) {
+        (exp_scaled(Lanes::load(s + j) - m, constants) * scale).store(s + j);
+      } else {
+        keep_bits(canonical_nan(scale), visible_bits(v, r, j), Lanes::zero()).store(s + j);
+      }
+    }
+  }
+}
+
+// One division a row, one product an element. Adding +0 turns -0 to +0: a chain that began at a skipped key and one
+// that began at a weight of 0 may differ in that sign and in nothing else.
+template <class Lanes>
+bool finish_row(const float* o, float sum, float* out, std::ptrdiff_t n) {
+  const Lanes inverse = Lanes::set1(sum == 0.0f ? 0.0f : 1.0f / sum), zero = Lanes::zero();
+  Lanes zeros = zero;  // see finite.hpp
+  std::ptrdiff_t e = 0;
+  for (; e + 16 <= n; e += 16) {
+    const Lanes x = fma(Lanes::load(o + e), inverse, zero);
+    zeros = fma(x, zero, zeros);
+    canonical_nan(x).store(out + e);
+  }
+  if (e < n) {
+    const Lanes x = fma(Lanes::load_first(o + e, n - e), inverse, zero);
+    zeros = fma(x, zero, zeros);
+    canonical_nan(x).store_first(out + e, n - e);
+  }
+  return reduce_add(zeros) == 0.0f;
+}
+
+}  // namespace
+}  // namespace attn::simd

@@ -1,0 +1,146 @@
+// Elements as they are stored: one traits struct for each type, and the switch that the compiler checks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernels.hpp"
+#include "numbers.hpp"
+
+namespace attn::simd {
+namespace {
+
+// load(p): sixteen elements as float lanes. columns: how many stand in 32 bits; column<i>(x): the i-th of each 32-bit
+// lane. value_rows: rows of values in place that are multiplied at a time (tuned in decode of keys in the caches:
+// bf16, 4 query rows, 16 rows 31 ns a key, 64 rows 28).
+template <class T>
+struct Element;
+
+template <>
+struct Element<float> {
+  static constexpr int columns = 1;
+  static constexpr std::ptrdiff_t value_rows = 16;
+  template <class Lanes>
+  static Lanes load(const float* p) {
+    return Lanes::load(p);
+  }
+  template <int, class Lanes>
+  static Lanes column(Lanes x) {
+    return x;
+  }
+};
+
+template <>
+struct Element<f16> {
+  static constexpr int columns = 2;
+  static constexpr std::ptrdiff_t value_rows = 64;
+  template <class Lanes>
+  static Lanes load(const f16* p) {
+    return Lanes::load_f16(&p->bits);
+  }
+  template <int I, class Lanes>
+  static Lanes column(Lanes x) {
+    return I == 0 ? x.low_f16() : x.high_f16();
+  }
+};
+
+template <>
+struct Element<bf16> {
+  static constexpr int columns = 2;
+  static constexpr std::ptrdiff_t value_rows = 64;
+  template <class Lanes>
+  static Lanes load(const bf16* p) {
+    return Lanes::load_bf16(&p->bits);
+  }
+  template <int I, class Lanes>
+  static Lanes column(Lanes x) {
+    return I == 0 ? x.low_bf16() : x.high_bf16();
+  }
+};
+
+// f(p) with p as a pointer to elements of `type`.
+template <class F>
+inline auto with_type(const void* p, DType type, const F& f) {
+  switch (type) {
+    case DType::f32:
+      return f(static_cast<const float*>(p));
+    case DType::f16:
+      return f(static_cast<const f16*>(p));
+    case DType::bf16:
+      return f(static_cast<const bf16*>(p));
+  }
+  __builtin_unreachable();
+}
+
+template <class T>
+constexpr std::ptrdiff_t value_rows(const T*) {
+  return Element<T>::value_rows;
+}
+template <class Lanes, class T>
+inline Lanes load(const T* p) {
+  return Element<T>::template load<Lanes>(p);
+}
+
+// The first n lanes; the others are 0 and their memory is not touched. Halves take the way over the stack: no
+// instruction set here has a masked load of 16 bits.
+template <class Lanes>
+inline Lanes load_first(const float* p, std::ptrdiff_t n) {
+  return Lanes::load_first(p, n);
+}
+template <class Lanes, class Half>
+inline Lanes load_first(const Half* p, std::ptrdiff_t n) {
+  if (n >= 16) return load<Lanes>(p);
+  Half buffer[16] = {};
+  for (std::ptrdiff_t i = 0; i < n; ++i) buffer[i] = p[i];
+  return load<Lanes>(buffer);
+}
+
+template <class Lanes>
+void widen(const void* x, DType type, std::ptrdiff_t n, float* y) {
+  with_type(x, type, [&](const auto* p) {
+    std::ptrdiff_t i = 0;
+    for (; i + 16 <= n; i += 16) load<Lanes>(p + i).store(y + i);
+    if (i < n) load_first<Lanes>(p + i, n - i).store_first(y + i, n - i);
+  });
+}
+
+// Nearest, ties to even; a NaN becomes 0x7fc0.
+inline std::uint16_t to_bf16(float x) {
+  std::uint32_t u;
+  __builtin_memcpy(&u, &x, 4);
+  if (x != x) return 0x7fc0;
+  return static_cast<std::uint16_t>((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
+
+template <class Lanes>
+void narrow_to(const float* x, std::ptrdiff_t n, float* y) {
+  for (std::ptrdiff_t i = 0; i < n; ++i) y[i] = x[i];
+}
+template <class Lanes>
+void narrow_to(const float* x, std::ptrdiff_t n, bf16* y) {
+  for (std::ptrdiff_t i = 0; i < n; ++i) y[i].bits = to_bf16(x[i]);
+}
+template <class Lanes>
+void narrow_to(const float* x, std::ptrdiff_t n, f16* y) {
+  std::ptrdiff_t i = 0;
+  for (; i + 16 <= n; i += 16) canonical_nan(Lanes::load(x + i)).store_f16(&y[i].bits);
+  if (i == n) return;
+  std::uint16_t tail[16];
+  canonical_nan(Lanes::load_first(x + i, n - i)).store_f16(tail);
+  for (std::ptrdiff_t k = 0; i + k < n; ++k) y[i + k].bits = tail[k];
+}
+
+template <class Lanes>
+void narrow(const float* x, DType type, std::ptrdiff_t n, void* y) {
+  switch (type) {
+    case DType::f32:
+      return narrow_to<Lanes>(x, n, static_cast<float*>(y));
+    case DType::f16:
+      return narrow_to<Lanes>(x, n, static_cast<f16*>(y));
+    case DType::bf16:
+      return narrow_to<Lanes>(x, n, static_cast<bf16*>(y));
+  }
+}
+
+}  // namespace
+}  // namespace attn::simd

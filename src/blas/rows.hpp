@@ -1,0 +1,52 @@
+// A block of query rows of one head on the BLAS path, and the steps that it goes through.
+#pragma once
+
+#include <cstdint>
+
+#include "call/problem.hpp"
+#include "simd/kernels.hpp"
+
+namespace attn::blas_path {
+
+// Query rows of one pair of products. Under causal, keys that no row of the block sees are not multiplied.
+inline constexpr std::int64_t row_block = 256;
+
+// A row-major matrix of floats.
+template <class T>
+struct Matrix {
+  T* data = nullptr;
+  std::int64_t stride = 0;
+
+  T* row(std::int64_t r) const noexcept { return data + r * stride; }
+};
+
+// Query rows first .. first + count of one head. Keys and values are counted from the sequence's first.
+struct Rows {
+  const Problem& problem;
+  const simd::Kernels& kernels;
+  Sequence sequence;
+  std::int64_t head, first, count;
+  Matrix<const float> query, key, value;
+  Matrix<float> weights, output;  // weights: products, then scores, then weights
+  KeyRange range[row_block] = {};
+  KeyRange all{}, common{};  // the keys that some row sees, that every row sees (masks left aside)
+
+  bool unmasked(std::int64_t r, std::int64_t j) const noexcept {
+    return problem.visibility.unmasked(sequence, head, first + r, j);
+  }
+};
+
+// What the softmax of each row gave, in the units of the exponent's scale.
+struct Softmax {
+  double scale;
+  float max[row_block], sum[row_block];
+};
+
+// Products in rows.weights to scores as the softmax wants them, the steps' and the mask's, and a copy where scores are
+// asked for.
+void step_scores(const Rows& rows) noexcept;
+
+// output = weights value, over the keys that each row sees.
+void multiply_values(const Rows& rows) noexcept;
+
+}  // namespace attn::blas_path

@@ -1,0 +1,68 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "blas/rows.hpp"
+#include "call/wide_row.hpp"
+
+namespace attn::blas_path {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+// s[j] <- s[j] * scale over some keys, for products of which some are not finite: beyond float, such a one may still be
+// a score within it, unless the query is not finite.
+void scale_in_double(const Rows& rows, std::int64_t r, KeyRange keys, float* s) noexcept {
+  const wide_row::Row wide{rows.problem, rows.kernels, rows.sequence, rows.head, rows.first + r};
+  const float scale = static_cast<float>(rows.problem.scoring.scale);
+  const bool finite_query = rows.kernels.all_finite(rows.query.row(r), rows.problem.head_dim);
+  for (std::int64_t j = keys.begin; j < keys.end; ++j)
+    s[j] = !finite_query || std::isfinite(s[j]) ? s[j] * scale : wide_row::scaled_score(wide, j);
+}
+
+void step_row(const Rows& rows, std::int64_t r) noexcept {
+  const Problem& p = rows.problem;
+  const Sequence& s = rows.sequence;
+  const std::int64_t query = rows.first + r;
+  float* const scores = rows.weights.row(r);
+  float* const copy = p.extras.scores.data ? row_of(p.extras.scores, s.batch, rows.head, query) : nullptr;
+  const KeyRange range = rows.range[r];
+  // Scores are asked for of all keys; else only those in the range are wanted.
+  const KeyRange wanted = copy ? KeyRange{0, s.key_length} : range;
+  const auto step = [&](simd::ScoreSteps steps, const simd::RowSteps& row) {
+    rows.kernels.step_scores(steps, row, scores + wanted.begin, wanted.end - wanted.begin);
+  };
+  const auto keep = [&](KeyRange keys) {
+    std::fill(copy, copy + p.batch.key_length, -infinity);
+    std::copy(scores + keys.begin, scores + keys.end, copy + keys.begin);
+  };
+
+  simd::ScoreSteps steps = p.scoring.steps();
+  if (!rows.kernels.all_finite(scores + wanted.begin, wanted.end - wanted.begin)) {
+    scale_in_double(rows, r, wanted, scores);
+    steps.scale = 1;
+  }
+  simd::RowSteps row = p.scoring.row_steps(s, rows.head, query, wanted.begin);
+  row.bias = nullptr;  // below, together with the mask
+  const ScoresStage stage = p.extras.scores_stage;
+  if (copy && stage != ScoresStage::biased) {
+    step({steps.scale, stage == ScoresStage::capped ? steps.softcap : 0}, {});
+    keep(wanted);
+    step({1, stage == ScoresStage::capped ? 0 : steps.softcap}, row);
+  } else {
+    step(steps, row);
+  }
+  for (std::int64_t j = range.begin; j < range.end; ++j) {
+    if (p.scoring.bias.data) scores[j] += *element_at(p.scoring.bias, s.item, rows.head, query, j);
+    if (!rows.unmasked(r, j)) scores[j] = -infinity;
+  }
+  if (copy && stage == ScoresStage::biased) keep(range);
+}
+
+}  // namespace
+
+void step_scores(const Rows& rows) noexcept {
+  for (std::int64_t r = 0; r < rows.count; ++r) step_row(rows, r);
+}
+
+}  // namespace attn::blas_path

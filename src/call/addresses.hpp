@@ -1,0 +1,47 @@
+// Element types, and where the rows of a [batch, heads, rows, columns] tensor stand.
+#pragma once
+
+#include <cstdint>
+
+#include "attn/tensor.hpp"
+
+namespace attn {
+
+// Bytes of an element; 0 if `type` is no value of DType.
+constexpr std::int64_t size_of(DType type) noexcept {
+  switch (type) {
+    case DType::f32:
+      return 4;
+    case DType::f16:
+    case DType::bf16:
+      return 2;
+  }
+  return 0;
+}
+constexpr bool is_dtype(DType type) noexcept { return size_of(type) > 0; }
+
+// Is a row of this type an array of float, which arithmetic and BLAS take as it stands? The others are widened first.
+constexpr bool is_float(DType type) noexcept { return type == DType::f32; }
+
+// The address of a row of any type; row_of is for those that are known to be float. As numbers, because a tensor
+// without elements may be null, and null plus an offset is undefined.
+inline std::uintptr_t row_address(const void* data, std::int64_t element, DType type) noexcept {
+  return reinterpret_cast<std::uintptr_t>(data) + static_cast<std::uintptr_t>(element * size_of(type));
+}
+inline const char* address_of(const Tensor& t, std::int64_t batch, std::int64_t head, std::int64_t row) noexcept {
+  const std::int64_t element = batch * t.batch_stride + head * t.head_stride + row * t.row_stride;
+  return reinterpret_cast<const char*>(row_address(t.data, element, t.dtype));
+}
+inline char* address_of(const Output& t, std::int64_t batch, std::int64_t head, std::int64_t row) noexcept {
+  const std::int64_t element = batch * t.batch_stride + head * t.head_stride + row * t.row_stride;
+  return reinterpret_cast<char*>(row_address(t.data, element, t.dtype));
+}
+
+inline const float* row_of(const Tensor& t, std::int64_t batch, std::int64_t head, std::int64_t row) noexcept {
+  return reinterpret_cast<const float*>(address_of(t, batch, head, row));
+}
+inline float* row_of(const Output& t, std::int64_t batch, std::int64_t head, std::int64_t row) noexcept {
+  return reinterpret_cast<float*>(address_of(t, batch, head, row));
+}
+
+}  // namespace attn

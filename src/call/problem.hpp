@@ -1,0 +1,69 @@
+// A call of attention() with everything resolved, made once: the rest of the library reads this and no arguments.
+#pragma once
+
+#include <cstdint>
+
+#include "attn/attention.hpp"
+#include "call/addresses.hpp"
+#include "call/visible.hpp"
+#include "simd/kernels.hpp"
+
+namespace attn {
+
+// From a product q . k to a score.
+struct Scoring {
+  double scale = 1;  // what the call asks for; 1 / sqrt(head_dim) in double if it asks for none
+  float softcap = 0;
+  Bias bias;
+  const float* alibi_slopes = nullptr;
+  const float* sinks = nullptr;
+  // Scores pass through steps in their own units; else they are products, and the exponent of the softmax holds the
+  // scale. True with softcap, ALiBi, bias or sinks; and for a scale below 2^-121, where two products may differ by more
+  // than float holds, 2^128, and their scores by less than the 88 that make a weight 0.
+  bool stepped = false;
+
+  simd::ScoreSteps steps() const noexcept { return {static_cast<float>(scale), softcap}; }
+  // The scale that the exponent holds.
+  double exponent_scale() const noexcept { return stepped ? 1.0 : scale; }
+  // The steps of one row, whose first key is `key`; its columns of the bias must be contiguous.
+  simd::RowSteps row_steps(const Sequence& s, std::int64_t head, std::int64_t query, std::int64_t key) const noexcept {
+    simd::RowSteps row;
+    row.alibi = alibi_slopes != nullptr;
+    if (row.alibi) {
+      row.slope = alibi_slopes[head];
+      row.distance = static_cast<float>(saturating_add(s.position(query), -key));
+    }
+    if (bias.data && bias.column_stride == 1) row.bias = element_at(bias, s.item, head, query, key);
+    return row;
+  }
+};
+
+// What is asked for beside the output. Null: not wanted.
+struct Extras {
+  Output weights, scores;
+  ScoresStage scores_stage = ScoresStage::scaled;
+  float* logsumexp = nullptr;
+  float* key_weight_sums = nullptr;
+};
+
+struct Problem {
+  std::int64_t query_heads = 1, kv_heads = 1, group = 1;  // group: query heads of a KV head
+  std::int64_t head_dim = 0, value_dim = 0;
+  Batch batch;
+  Tensor query, key, value;
+  Output output;
+  Visibility visibility;
+  Scoring scoring;
+  Extras extras;
+  const Parallel* parallel = nullptr;
+
+  std::int64_t kv_head_of(std::int64_t query_head) const noexcept { return query_head / group; }
+  // The places of a row's log-sum-exp and of the first key weight sum of a head.
+  float* logsumexp_at(const Sequence& s, std::int64_t head, std::int64_t query) const noexcept;
+  float* key_weight_sums_at(const Sequence& s, std::int64_t head) const noexcept;
+};
+
+// args have passed check::sizes().
+Problem make_problem(const AttentionArgs& args) noexcept;
+
+}  // namespace attn

@@ -1,0 +1,90 @@
+// The sequences of a batch, and which keys a query sees: the one place that decides it.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "attn/attention.hpp"
+#include "base/saturating.hpp"
+
+namespace attn {
+
+struct KeyRange {
+  std::int64_t begin, end;  // begin <= j < end; empty if begin >= end
+
+  bool empty() const noexcept { return begin >= end; }
+};
+
+// One item of the batch: where its rows stand in the tensors, and how many they are. A packed batch has its sequences
+// one after the other in one item.
+struct Sequence {
+  std::int64_t item;                       // number in the batch: the index of masks, biases, lengths and offsets
+  std::int64_t batch;                      // index into query, key, value and output
+  std::int64_t first_query, query_length;  // rows of query, output
+  std::int64_t first_key, key_length;      // rows of key, value: those that may be read
+  std::int64_t offset;                     // position of query row 0 among the keys
+
+  // Offsets may be any int64: sums saturate.
+  std::int64_t position(std::int64_t query) const noexcept { return saturating_add(offset, query); }
+};
+
+// The sequences of a call.
+struct Batch {
+  std::int64_t count = 1, query_length = 0, key_length = 0;  // the longest ones
+  Alignment alignment = Alignment::bottom_right;
+  const std::int64_t* query_offsets = nullptr;
+  const std::int64_t* key_lengths = nullptr;
+  const std::int64_t* cu_query_lengths = nullptr;
+  const std::int64_t* cu_key_lengths = nullptr;
+
+  bool packed() const noexcept { return cu_query_lengths != nullptr; }
+  // All keys of an item, those from its key length on too.
+  std::int64_t capacity(std::int64_t item) const noexcept {
+    return packed() ? cu_key_lengths[item + 1] - cu_key_lengths[item] : key_length;
+  }
+  Sequence at(std::int64_t item) const noexcept {
+    Sequence s{item, item, 0, query_length, 0, capacity(item), 0};
+    if (packed()) {
+      s.batch = 0;
+      s.first_query = cu_query_lengths[item];
+      s.query_length = cu_query_lengths[item + 1] - s.first_query;
+      s.first_key = cu_key_lengths[item];
+    }
+    if (key_lengths) s.key_length = key_lengths[item];
+    s.offset = alignment == Alignment::top_left ? 0
+               : alignment == Alignment::given  ? query_offsets[item]
+                                                : s.key_length - s.query_length;
+    return s;
+  }
+};
+
+// The element of a mask or a bias.
+template <class Quad>
+auto element_at(const Quad& x, std::int64_t item, std::int64_t head, std::int64_t query, std::int64_t key) noexcept {
+  return x.data + item * x.batch_stride + head * x.head_stride + query * x.row_stride + key * x.column_stride;
+}
+
+// Which keys queries see.
+struct Visibility {
+  bool causal = false;
+  std::int64_t window_left = -1, window_right = -1;
+  Mask mask;
+
+  // Below the key length, not after p if causal, within the window around p. A mask may exclude more.
+  KeyRange range(const Sequence& s, std::int64_t query) const noexcept {
+    const std::int64_t p = s.position(query);
+    KeyRange keys{0, s.key_length};
+    if (causal) keys.end = std::min(keys.end, saturating_add(p, 1));
+    if (window_right >= 0) keys.end = std::min(keys.end, saturating_add(saturating_add(p, window_right), 1));
+    if (window_left >= 0) keys.begin = std::max(keys.begin, saturating_add(p, -window_left));
+    return keys.empty() ? KeyRange{0, 0} : keys;
+  }
+  // Do all queries of a sequence have the same range?
+  bool same_for_all() const noexcept { return !causal && window_left < 0 && window_right < 0; }
+  // Does the mask allow key j?
+  bool unmasked(const Sequence& s, std::int64_t head, std::int64_t query, std::int64_t j) const noexcept {
+    return !mask.data || *element_at(mask, s.item, head, query, j) != 0;
+  }
+};
+
+}  // namespace attn

@@ -1,0 +1,201 @@
+#include "call/wide_row.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "base/exponent.hpp"
+#include "call/wide_product.hpp"
+
+namespace attn::wide_row {
+namespace {
+
+constexpr float infinity = std::numeric_limits<float>::infinity();
+constexpr float largest = std::numeric_limits<float>::max();
+// On the stack: so many keys, and columns of values, at a time.
+constexpr std::int64_t key_step = 64, column_step = 256;
+
+Factors factors_of(const Row& row, std::int64_t j) noexcept {
+  const Problem& p = row.problem;
+  const Sequence& s = row.sequence;
+  return {row.kernels,
+          address_of(p.query, s.batch, row.head, s.first_query + row.query),
+          address_of(p.key, s.batch, p.kv_head_of(row.head), s.first_key + j),
+          p.query.dtype,
+          p.key.dtype,
+          p.head_dim};
+}
+
+// Columns first .. first + count of the value of key j as float: where they stand, or widened into `wide`.
+const float* values_of(const Row& row, std::int64_t j, std::int64_t first, std::int64_t count, float* wide) noexcept {
+  const Problem& p = row.problem;
+  const Sequence& s = row.sequence;
+  return as_float(row.kernels, address_of(p.value, s.batch, p.kv_head_of(row.head), s.first_key + j), p.value.dtype,
+                  first, count, wide);
+}
+
+float score(const Row& row, std::int64_t j) noexcept {
+  const Scoring& scoring = row.problem.scoring;
+  float s = scaled_score(row, j);
+  if (!scoring.stepped) return s;
+  simd::RowSteps steps = scoring.row_steps(row.sequence, row.head, row.query, j);
+  if (scoring.bias.data) steps.bias = element_at(scoring.bias, row.sequence.item, row.head, row.query, j);
+  row.kernels.step_scores({1, scoring.softcap}, steps, &s, 1);
+  return s;
+}
+
+// Calls visit(j) for every key of a range that the row sees.
+template <class Visit>
+void for_each_key(const Row& row, KeyRange keys, const Visit& visit) noexcept {
+  const Visibility& visibility = row.problem.visibility;
+  const KeyRange range = visibility.range(row.sequence, row.query);
+  for (std::int64_t j = std::max(range.begin, keys.begin); j < std::min(range.end, keys.end); ++j)
+    if (visibility.unmasked(row.sequence, row.head, row.query, j)) visit(j);
+}
+constexpr KeyRange every_key{0, std::numeric_limits<std::int64_t>::max()};
+
+// Calls visit(j, exp(score - max)) for every key of a range that the row sees, as the kernels compute it.
+template <class Visit>
+void for_each_weight(const Row& row, float max, KeyRange keys, const Visit& visit) noexcept {
+  const simd::Exponent exponent = make_exponent(1.0);
+  std::int64_t index[key_step], count = 0;
+  float weights[key_step] = {};
+  const auto flush = [&] {
+    row.kernels.exp_scaled(weights, weights, count, exponent);
+    for (std::int64_t i = 0; i < count; ++i) visit(index[i], static_cast<double>(weights[i]));
+    count = 0;
+  };
+  for_each_key(row, keys, [&](std::int64_t j) {
+    index[count] = j;
+    weights[count++] = score(row, j) - max;
+    if (count == key_step) flush();
+  });
+  flush();
+}
+
+// Is the product of the query and a key, both finite, infinite in float32?
+bool products_overflow(const Row& row) noexcept {
+  const Factors first = factors_of(row, 0);
+  const float q = largest_of(row.kernels, first.query, first.query_type, first.head_dim);
+  if (!std::isfinite(q)) return false;
+  const double most = static_cast<double>(q) * static_cast<double>(first.head_dim);
+  bool lost = false;
+  for_each_key(row, every_key, [&](std::int64_t j) {
+    if (lost) return;
+    const Factors f = factors_of(row, j);
+    const float k = largest_of(row.kernels, f.key, f.key_type, f.head_dim);
+    if (!std::isfinite(k) || most * static_cast<double>(k) < static_cast<double>(largest) / 2) return;
+    lost = !std::isfinite(float_product(f));
+  });
+  return lost;
+}
+
+float sink_of(const Row& row) noexcept {
+  const float* const sinks = row.problem.scoring.sinks;
+  return sinks ? sinks[row.head] : -infinity;
+}
+
+// A NaN score does not become the maximum; it is in the sum.
+float max_score(const Row& row) noexcept {
+  float max = sink_of(row);
+  for_each_key(row, every_key, [&](std::int64_t j) { max = std::max(max, score(row, j)); });
+  return max;
+}
+
+// sums[c] = sum of exp(score - max) * value[first + c] over the keys; that of the exponentials, with the sink, is
+// returned.
+double weighted_sums(const Row& row, float max, std::int64_t first, std::int64_t count, double* sums) noexcept {
+  double sum = 0;
+  if (const float sink = sink_of(row); sink != -infinity) {
+    float x = sink - max;
+    row.kernels.exp_scaled(&x, &x, 1, make_exponent(1.0));
+    sum = static_cast<double>(x);
+  }
+  std::fill(sums, sums + count, 0.0);
+  for_each_weight(row, max, every_key, [&](std::int64_t j, double weight) {
+    float wide[column_step];
+    const float* const v = values_of(row, j, first, count, wide);
+    sum += weight;
+    for (std::int64_t c = 0; c < count; ++c) sums[c] += weight * static_cast<double>(v[c]);
+  });
+  return sum;
+}
+
+// All of the row. Without a score above -inf it is empty: 0.
+Softmax attend(const Row& row, float* out) noexcept {
+  Softmax softmax{max_score(row), 0};
+  const bool empty = softmax.max == -infinity;
+  for (std::int64_t e = 0; e == 0 || e < row.problem.value_dim; e += column_step) {
+    const std::int64_t count = std::min(column_step, row.problem.value_dim - e);
+    double sums[column_step];
+    float wide[column_step] = {};
+    if (!empty) softmax.sum = weighted_sums(row, softmax.max, e, count, sums);
+    for (std::int64_t c = 0; c < count && !empty; ++c) wide[c] = static_cast<float>(sums[c] / softmax.sum);
+    row.kernels.finish_row(wide, 1.0f, out + e, count);
+  }
+  return softmax;
+}
+
+// The first and the last column of [first, first + count) whose output is not finite.
+struct Columns {
+  std::int64_t begin, end;
+};
+Columns lost_columns(std::int64_t first, std::int64_t count, const float* out) noexcept {
+  Columns lost{first + count, first};
+  for (std::int64_t e = first; e < first + count; ++e)
+    if (!std::isfinite(out[e])) lost = {std::min(lost.begin, e), e + 1};
+  return lost;
+}
+
+// Again: out[e] for the columns that are lost though the values that the row sees are finite.
+void attend_lost(const Row& row, Columns lost, float* out) noexcept {
+  const std::int64_t count = lost.end - lost.begin;
+  bool wanted[column_step];
+  std::int64_t left = 0;
+  for (std::int64_t c = 0; c < count; ++c) left += wanted[c] = !std::isfinite(out[lost.begin + c]);
+  for_each_key(row, every_key, [&](std::int64_t j) {
+    if (left == 0) return;
+    float wide[column_step];
+    const float* const v = values_of(row, j, lost.begin, count, wide);
+    for (std::int64_t c = 0; c < count; ++c)
+      if (wanted[c] && !std::isfinite(v[c])) {
+        wanted[c] = false;
+        --left;
+      }
+  });
+  if (left == 0) return;
+  double sums[column_step];
+  const double sum = weighted_sums(row, max_score(row), lost.begin, count, sums);
+  for (std::int64_t c = 0; c < count; ++c)
+    if (wanted[c]) out[lost.begin + c] = static_cast<float>(sums[c] / sum);
+}
+
+}  // namespace
+
+float scaled_score(const Row& row, std::int64_t j) noexcept {
+  return static_cast<float>(row.problem.scoring.scale * exact_product(factors_of(row, j)));
+}
+
+bool mend(const Row& row, float row_sum, bool overflowed, float* out, Softmax& softmax) noexcept {
+  if (overflowed && products_overflow(row)) {
+    softmax = attend(row, out);
+    return true;
+  }
+  if (!(row_sum > 0)) return false;
+  for (std::int64_t e = 0; e < row.problem.value_dim; e += column_step) {
+    const Columns lost = lost_columns(e, std::min(column_step, row.problem.value_dim - e), out);
+    if (lost.begin < lost.end) attend_lost(row, lost, out);
+  }
+  return false;
+}
+
+void weigh(const Row& row, const Softmax& softmax, KeyRange keys, float* weights) noexcept {
+  std::fill(weights, weights + (keys.end - keys.begin), 0.0f);
+  if (softmax.sum == 0) return;
+  for_each_weight(row, softmax.max, keys, [&](std::int64_t j, double weight) {
+    const double share = weight / softmax.sum;
+    weights[j - keys.begin] = std::isnan(share) ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(share);
+  });
+}
+
+}  // namespace attn::wide_row

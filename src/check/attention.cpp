@@ -1,0 +1,180 @@
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+
+#include "blas/blas.hpp"
+#include "check/check.hpp"
+#include "check/view.hpp"
+
+namespace attn::check {
+namespace {
+
+Status unsupported(const char* name, const char* why) noexcept {
+  return Status(StatusCode::unsupported, "%s is unsupported %s", name, why);
+}
+
+// cu[0] = 0, and steps of 0 .. most.
+Status cumulative(const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name,
+                  std::int64_t most) noexcept {
+  if (!cu) return {};
+  if (cu[0] != 0)
+    return Status(StatusCode::invalid_argument, "%s[0] must be 0, got %lld", name, static_cast<long long>(cu[0]));
+  for (std::int64_t b = 0; b < batch; ++b)
+    if (cu[b + 1] < cu[b] || cu[b + 1] - cu[b] > most)
+      return Status(StatusCode::invalid_argument,
+                    "%s[%lld] must be at most %s = %lld above the one before, got %lld and %lld", name,
+                    static_cast<long long>(b + 1), most_name, static_cast<long long>(most),
+                    static_cast<long long>(cu[b]), static_cast<long long>(cu[b + 1]));
+  return {};
+}
+
+Status options(const AttentionArgs& a) noexcept {
+  // 2^126 keeps scale * log2(e) and the constants made of it in the range of float.
+  if (!(std::fabs(a.scale) <= 0x1p126f))
+    return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g",
+                  static_cast<double>(a.scale));
+  // Below 2^-126 its inverse may be infinite.
+  if (a.softcap != 0 && !(a.softcap >= 0x1p-126f && std::isfinite(a.softcap)))
+    return Status(StatusCode::invalid_argument, "softcap must be 0 (off) or finite and at least 2^-126, got %g",
+                  static_cast<double>(a.softcap));
+  if (a.window_left < -1) return bad("window_left", a.window_left, "must be at least -1 (open)");
+  if (a.window_right < -1) return bad("window_right", a.window_right, "must be at least -1 (open)");
+  if (a.alignment < Alignment::bottom_right || a.alignment > Alignment::given)
+    return bad("alignment", static_cast<std::int64_t>(a.alignment), "is not a value of Alignment");
+  if (a.scores_stage < ScoresStage::scaled || a.scores_stage > ScoresStage::biased)
+    return bad("scores_stage", static_cast<std::int64_t>(a.scores_stage), "is not a value of ScoresStage");
+  const struct {
+    const char* name;
+    DType type;
+  } types[] = {{"query.dtype", a.query.dtype},   {"key.dtype", a.key.dtype},         {"value.dtype", a.value.dtype},
+               {"output.dtype", a.output.dtype}, {"weights.dtype", a.weights.dtype}, {"scores.dtype", a.scores.dtype}};
+  for (const auto& t : types)
+    if (!is_dtype(t.type)) return bad(t.name, static_cast<std::int64_t>(t.type), "is not a value of DType");
+  if (a.alignment == Alignment::given && !a.query_offsets && a.batch > 0)
+    return Status(StatusCode::invalid_argument, "query_offsets is null, but alignment is given (2)");
+  if (a.alignment != Alignment::given && a.query_offsets)
+    return bad("alignment", static_cast<std::int64_t>(a.alignment), "must be given (2) when query_offsets are set");
+  if (!a.cu_query_lengths != !a.cu_key_lengths)
+    return Status(StatusCode::invalid_argument, "%s is null, but %s is not",
+                  a.cu_query_lengths ? "cu_key_lengths" : "cu_query_lengths",
+                  a.cu_query_lengths ? "cu_query_lengths" : "cu_key_lengths");
+  if (Status s = cumulative("cu_query_lengths", a.cu_query_lengths, a.batch, "query_length", a.query_length); !s.ok())
+    return s;
+  if (Status s = cumulative("cu_key_lengths", a.cu_key_lengths, a.batch, "key_length", a.key_length); !s.ok()) return s;
+  if (a.parallel && (!a.parallel->run || a.parallel->threads < 1))
+    return a.parallel->run ? bad("parallel->threads", a.parallel->threads, "must be at least 1")
+                           : Status(StatusCode::invalid_argument, "parallel->run is null");
+  if (a.key_lengths)
+    for (std::int64_t b = 0; b < a.batch; ++b) {
+      const std::int64_t most = a.cu_key_lengths ? a.cu_key_lengths[b + 1] - a.cu_key_lengths[b] : a.key_length;
+      if (a.key_lengths[b] < 0 || a.key_lengths[b] > most)
+        return Status(StatusCode::invalid_argument, "key_lengths[%lld] must be in [0, %s = %lld], got %lld",
+                      static_cast<long long>(b), a.cu_key_lengths ? "the sequence's keys" : "key_length",
+                      static_cast<long long>(most), static_cast<long long>(a.key_lengths[b]));
+    }
+  return {};
+}
+
+Status served(const AttentionArgs& a, Path path) noexcept {
+  for (const Output* t : {&a.weights, &a.scores})
+    if (t->data && !is_float(t->dtype))
+      return unsupported(t == &a.weights ? "weights.dtype" : "scores.dtype", "unless f32");
+  if (path == Path::streaming && a.scores.data)
+    return unsupported("scores", "by Path::streaming: use Path::blas or Path::automatic");
+  if (a.cu_query_lengths && a.weights.data) return unsupported("weights", "with cu_query_lengths");
+  if (a.cu_query_lengths && a.scores.data) return unsupported("scores", "with cu_query_lengths");
+  return {};
+}
+
+// BLAS takes int sizes, and rows that do not overlap. Halves are widened first, to rows without gaps.
+Status fits_blas(const View& v) noexcept {
+  if (v.empty()) return {};
+  for (const std::int64_t n : {v.size[2], v.size[3]})
+    if (n > blas::max_size)
+      return Status(StatusCode::invalid_argument, "%s: %lld rows or columns are more than BLAS's int can hold", v.name,
+                    static_cast<long long>(n));
+  if (v.size[2] == 1 || v.element_bytes != 4) return {};
+  if (v.stride[2] > blas::max_size)
+    return Status(StatusCode::invalid_argument, "%s.row_stride is more than BLAS's int can hold, got %lld", v.name,
+                  static_cast<long long>(v.stride[2]));
+  if (v.stride[2] < v.size[3])
+    return Status(StatusCode::unsupported, "%s.row_stride must be at least its columns for Path::blas, got %lld",
+                  v.name, static_cast<long long>(v.stride[2]));
+  return {};
+}
+
+}  // namespace
+
+Status sizes(const AttentionArgs& a) noexcept {
+  const struct {
+    const char* name;
+    std::int64_t value, least;
+  } list[] = {{"batch", a.batch, 0},
+              {"query_heads", a.query_heads, 0},
+              {"kv_heads", a.kv_heads, a.query_heads > 0 ? 1 : 0},
+              {"query_length", a.query_length, 0},
+              {"key_length", a.key_length, 0},
+              {"head_dim", a.head_dim, 1},
+              {"value_dim", a.value_dim, 0}};
+  for (const auto& size : list)
+    if (size.value < size.least)
+      return bad(size.name, size.value, size.least ? "must be at least 1" : "must not be negative");
+    else if (size.value > max_elements)
+      return bad(size.name, size.value, "is more than memory can hold");
+  if (a.query_heads > 0 && a.query_heads % a.kv_heads != 0)
+    return Status(StatusCode::invalid_argument, "query_heads must be a multiple of kv_heads, got %lld and %lld",
+                  static_cast<long long>(a.query_heads), static_cast<long long>(a.kv_heads));
+  return {};
+}
+
+Status attention(const AttentionArgs& a, Path path) noexcept {
+  if (a.path < Path::automatic || a.path > Path::streaming)
+    return bad("path", static_cast<std::int64_t>(a.path), "is not a value of Path");
+  if (Status s = sizes(a); !s.ok()) return s;
+  if (Status s = options(a); !s.ok()) return s;
+  if (Status s = served(a, path); !s.ok()) return s;
+
+  // Without a query row nothing is read; without a value column no value is.
+  const bool packed = a.cu_query_lengths != nullptr;
+  const std::int64_t batch = packed ? 1 : a.batch;
+  const std::int64_t queries = packed ? a.cu_query_lengths[a.batch] : a.query_length;
+  const std::int64_t all_keys = packed ? a.cu_key_lengths[a.batch] : a.key_length, keys = queries ? all_keys : 0;
+  View inputs[] = {view("query", a.query, batch, a.query_heads, queries, a.head_dim),
+                   view("key", a.key, batch, a.kv_heads, keys, a.head_dim),
+                   view("value", a.value, batch, a.kv_heads, keys, a.value_dim),
+                   view("mask", a.mask, a),
+                   view("bias", a.bias, a),
+                   view("alibi_slopes", a.alibi_slopes, a.query_heads),
+                   view("sinks", a.sinks, a.query_heads),
+                   view("query_offsets", a.query_offsets, a.batch),
+                   view("key_lengths", a.key_lengths, a.batch),
+                   view("cu_query_lengths", a.cu_query_lengths, a.batch + 1),
+                   view("cu_key_lengths", a.cu_key_lengths, a.batch + 1)};
+  std::int64_t lse_rows, sum_rows;  // too many to count: measure() refuses the output
+  if (__builtin_mul_overflow(a.query_heads, queries, &lse_rows)) lse_rows = max_elements;
+  if (__builtin_mul_overflow(a.query_heads, all_keys, &sum_rows)) sum_rows = max_elements;
+  const Output lse{a.logsumexp, lse_rows, queries, 1, DType::f32};
+  const Output sums{a.key_weight_sums, sum_rows, all_keys, 0, DType::f32};
+  View results[] = {
+      view("output", a.output, batch, a.query_heads, queries, a.value_dim),
+      view("weights", a.weights, a.batch, a.query_heads, a.query_length, a.weights.data ? a.key_length : 0),
+      view("scores", a.scores, a.batch, a.query_heads, a.query_length, a.scores.data ? a.key_length : 0),
+      view("logsumexp", lse, batch, a.query_heads, queries, a.logsumexp ? 1 : 0),
+      view("key_weight_sums", sums, batch, a.query_heads, 1, a.key_weight_sums ? all_keys : 0)};
+  for (View& v : inputs)
+    if (Status s = measure(v); !s.ok()) return s;
+  for (View& v : results) {
+    if (Status s = measure(v); !s.ok()) return s;
+    if (Status s = distinct_elements(v); !s.ok()) return s;
+    for (const View& input : inputs)
+      if (Status s = disjoint(v, input); !s.ok()) return s;
+    for (const View* earlier = results; earlier < &v; ++earlier)
+      if (Status s = disjoint(v, *earlier); !s.ok()) return s;
+  }
+  if (path != Path::blas) return {};
+  for (const View* v : {&inputs[0], &inputs[1], &inputs[2], &results[0], &results[1]})
+    if (Status s = fits_blas(*v); !s.ok()) return s;
+  return {};
+}
+
+}  // namespace attn::check

@@ -1,0 +1,227 @@
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+
+#include "base/log_sum_exp.hpp"
+#include "call/wide_row.hpp"
+#include "streaming/passes.hpp"
+#include "streaming/tasks.hpp"
+#include "streaming/tile.hpp"
+
+namespace attn::streaming {
+namespace {
+
+// No key seen.
+void clear(const simd::State& state, std::int64_t rows) noexcept {
+  std::fill(state.max, state.max + rows, -std::numeric_limits<float>::infinity());
+  std::fill(state.sum, state.sum + rows, 0.0f);
+  std::fill(state.output, state.output + rows * state.output_stride, 0.0f);
+  std::fill(state.overflowed, state.overflowed + rows, std::uint8_t{0});
+}
+
+// A sink is merged last, as a block of one key whose value is 0.
+void merge_sinks(const Plan& plan, const Tile& tile, const simd::State& state, const TileScratch& scratch) noexcept {
+  clear(scratch.block, tile.rows);
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    scratch.block.max[r] = plan.problem.scoring.sinks[scratch.place[r].head];
+    scratch.block.sum[r] = 1.0f;
+  }
+  plan.kernels.merge(plan.exponent, tile.rows, state, scratch.block);
+}
+
+// The caller's output and log-sum-exp of row r. Where float32 has lost products to overflow, all of the row is computed
+// again in double: true, and the row's maximum and sum are those.
+bool finish_row(const Plan& plan, const KvHead& kv, Place place, const simd::State& state, std::int64_t r) noexcept {
+  const Problem& p = plan.problem;
+  char* const out = address_of(p.output, kv.sequence.batch, place.head, kv.sequence.first_query + place.query);
+  float* const accumulated = state.output + r * state.output_stride;
+  float* const row = is_float(p.output.dtype) ? reinterpret_cast<float*>(out) : accumulated;
+  const bool finite = plan.kernels.finish_row(accumulated, state.sum[r], row, p.value_dim);
+  bool again = false;
+  if (!finite || state.overflowed[r]) {
+    const wide_row::Row wide{p, plan.kernels, kv.sequence, place.head, place.query};
+    wide_row::Softmax softmax;
+    again = wide_row::mend(wide, state.sum[r], state.overflowed[r] != 0, row, softmax);
+    if (again) {
+      state.max[r] = softmax.max;
+      state.sum[r] = static_cast<float>(softmax.sum);
+    }
+  }
+  if (row == accumulated) plan.kernels.narrow(row, p.output.dtype, p.value_dim, out);
+  if (p.extras.logsumexp)
+    *p.logsumexp_at(kv.sequence, place.head, place.query) =
+        log_sum_exp(state.max[r], state.sum[r], again ? 1.0 : p.scoring.exponent_scale());
+  return again;
+}
+
+void finish_tile(const Plan& plan, const KvHead& kv, const Tile& tile, const simd::State& state,
+                 const TileScratch& scratch, const Workspace& w) noexcept {
+  if (plan.problem.scoring.sinks) merge_sinks(plan, tile, state, scratch);
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    const bool wide = finish_row(plan, kv, scratch.place[r], state, r);
+    if (!plan.second_pass) continue;
+    const std::int64_t row = kv.index * plan.rows + tile.first_row + r;
+    w.row_max[row] = state.max[r];
+    w.row_sum[row] = state.sum[r];
+    w.wide[row] = wide;
+  }
+}
+
+// What this worker will run after a tile, or nothing: its own next tile, and the next KV head.
+struct Next {
+  std::int64_t tile = -1;
+  const KvHead* kv = nullptr;
+};
+
+// Lists what will be wanted after the current products: the output rows of this tile, the queries of the next one, and
+// a share of the next KV head's keys and values. bert512 +2 %, vit197 +6 %.
+simd::Prefetch look_ahead(const Plan& plan, const KvHead& kv, std::int64_t index, const Next& next,
+                          const void** rows) noexcept {
+  const Problem& p = plan.problem;
+  std::int64_t count = 0;
+  const auto add_tile = [&](std::int64_t tile, const auto& tensor) {
+    if (tile < 0 || tile >= kv.tiles) return;
+    for (std::int64_t r = tile * plan.rows_per_tile; r < std::min((tile + 1) * plan.rows_per_tile, kv.rows); ++r) {
+      const Place place = place_of(plan, kv, r);
+      rows[count++] = address_of(tensor, kv.sequence.batch, place.head, kv.sequence.first_query + place.query);
+    }
+  };
+  add_tile(index, p.output);
+  add_tile(next.tile, p.query);
+  if (next.kv) {
+    const std::int64_t keys = next.kv->sequence.key_length;
+    for (std::int64_t j = keys * index / plan.tiles; j < keys * (index + 1) / plan.tiles; ++j) {
+      rows[count++] = key_at(plan, *next.kv, j);
+      rows[count++] = value_at(plan, *next.kv, j);
+    }
+  }
+  return {rows, count, std::max(p.head_dim, p.value_dim) * static_cast<std::int64_t>(sizeof(float))};
+}
+
+// Tile `index` of a KV head against all its blocks, packed or (null) in place.
+void run_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Packed* packed, const Next& next,
+              const Workspace& w, std::int64_t worker) noexcept {
+  const TileScratch& scratch = w.scratch[worker];
+  const Tile tile = load_tile(plan, kv, index, scratch);
+  simd::Prefetch prefetch;
+  if (packed) prefetch = look_ahead(plan, kv, index, next, scratch.prefetch);
+  std::fill(scratch.state.overflowed, scratch.state.overflowed + tile.rows, std::uint8_t{0});
+  std::fill(scratch.block.overflowed, scratch.block.overflowed + tile.rows, std::uint8_t{0});
+  bool first = true;
+  for (std::int64_t i = tile.blocks.begin; i < tile.blocks.end; ++i) {
+    if (!see_block(plan, kv, tile, i, scratch)) continue;
+    plan.kernels.attend(tile.queries, block_at(plan, kv, i, packed), visible(plan, scratch), rule(plan, scratch),
+                        {scratch.scores, prefetch}, first ? scratch.state : scratch.block);
+    if (!first) plan.kernels.merge(plan.exponent, tile.rows, scratch.state, scratch.block);
+    first = false;
+    prefetch.count = 0;
+  }
+  if (first) clear(scratch.state, tile.rows);
+  finish_tile(plan, kv, tile, scratch.state, scratch, w);
+}
+
+void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed& packed) noexcept {
+  const Problem& p = plan.problem;
+  const KeyRange keys = keys_of_block(kv, block);
+  const std::int64_t count = keys.end - keys.begin;
+  plan.kernels.pack_keys(key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim,
+                         packed.keys + keys.begin * p.head_dim);
+  packed.finite[block] =
+      plan.kernels.pack_values(value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim,
+                               packed.values + keys.begin * plan.padded_value_dim);
+}
+
+// The blocks that any row of the KV head sees: no other is packed. A window over a long cache needs few.
+Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept {
+  const Visibility& visibility = plan.problem.visibility;
+  Blocks blocks;
+  const std::int64_t queries =
+      visibility.same_for_all() ? std::min<std::int64_t>(kv.sequence.query_length, 1) : kv.sequence.query_length;
+  for (std::int64_t query = 0; query < queries; ++query) blocks.include(visibility.range(kv.sequence, query));
+  return blocks;
+}
+
+// A task is a KV head: all its tiles, in place.
+void run_in_place(const Plan& plan, const Workspace& w) noexcept {
+  for_each(plan, plan.kv_heads, [&](std::int64_t worker, std::int64_t i) {
+    const KvHead kv = kv_head_at(plan, i);
+    if (kv.rows > 0) run_tile(plan, kv, 0, nullptr, {}, w, worker);
+  });
+}
+
+// A task is one block of a KV head; then the calling thread merges them from left to right.
+void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
+  for_each(plan, plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
+    const KvHead kv = kv_head_at(plan, i / plan.blocks);
+    const TileScratch& scratch = w.scratch[worker];
+    const Tile tile = load_tile(plan, kv, 0, scratch);
+    const std::int64_t block = i % plan.blocks;
+    if (!tile.blocks.contain(block)) return;
+    if (see_block(plan, kv, tile, block, scratch)) {
+      std::fill(w.partial[i].overflowed, w.partial[i].overflowed + tile.rows, std::uint8_t{0});
+      plan.kernels.attend(tile.queries, block_at(plan, kv, block, nullptr), visible(plan, scratch), rule(plan, scratch),
+                          {scratch.scores, {}}, w.partial[i]);
+    } else {
+      clear(w.partial[i], tile.rows);  // a mask has left no key
+    }
+  });
+  for (std::int64_t h = 0; h < plan.kv_heads; ++h) {
+    const KvHead kv = kv_head_at(plan, h);
+    if (kv.rows == 0) continue;
+    const Tile tile = load_tile(plan, kv, 0, w.scratch[0]);
+    const simd::State* const partial = w.partial + h * plan.blocks;
+    const std::int64_t first = tile.blocks.empty() ? 0 : tile.blocks.begin;
+    const simd::State& state = partial[first];
+    if (tile.blocks.empty()) clear(state, tile.rows);
+    for (std::int64_t block = first + 1; block < tile.blocks.end; ++block)
+      plan.kernels.merge(plan.exponent, tile.rows, state, partial[block]);
+    finish_tile(plan, kv, tile, state, w.scratch[0], w);
+  }
+}
+
+// A task is a KV head, which packs its K and V for itself; one of few rows (in a packed batch) reads them in place.
+void run_kv_heads(const Plan& plan, const Workspace& w) noexcept {
+  for_each(plan, plan.kv_heads, [&](std::int64_t worker, std::int64_t i) {
+    const KvHead kv = kv_head_at(plan, i);
+    const bool in_place = kv.rows <= plan.kernels.in_place_rows;
+    const bool more = i + plan.workers < plan.kv_heads && fits_l2(plan);
+    const KvHead next = more ? kv_head_at(plan, i + plan.workers) : kv;
+    const Packed* const packed = in_place ? nullptr : &w.packed[worker];
+    const Blocks blocks = in_place ? Blocks{} : blocks_of(plan, kv);
+    for (std::int64_t b = blocks.begin; b < blocks.end; ++b) pack_block(plan, kv, b, *packed);
+    for (std::int64_t t = 0; t < kv.tiles; ++t)
+      run_tile(plan, kv, t, packed, {t + 1, more ? &next : nullptr}, w, worker);
+  });
+}
+
+// One KV head after the other: all threads pack, then all run tiles.
+void run_tiles(const Plan& plan, const Workspace& w) noexcept {
+  for (std::int64_t h = 0; h < plan.kv_heads; ++h) {
+    const KvHead kv = kv_head_at(plan, h);
+    const Blocks blocks = blocks_of(plan, kv);
+    for_each(plan, blocks.empty() ? 0 : blocks.end - blocks.begin,
+             [&](std::int64_t, std::int64_t i) { pack_block(plan, kv, blocks.begin + i, w.packed[0]); });
+    // Last tile first: under causal it has the most keys, and the short ones fill the end.
+    for_each(plan, kv.tiles, [&](std::int64_t worker, std::int64_t i) {
+      const std::int64_t tile = kv.tiles - 1 - i;
+      run_tile(plan, kv, tile, w.packed, {tile - plan.workers, nullptr}, w, worker);
+    });
+  }
+}
+
+}  // namespace
+
+void first_pass(const Plan& plan, const Workspace& w) noexcept {
+  switch (plan.schedule) {
+    case Schedule::in_place:
+      return run_in_place(plan, w);
+    case Schedule::in_place_blocks:
+      return run_in_place_blocks(plan, w);
+    case Schedule::kv_heads:
+      return run_kv_heads(plan, w);
+    case Schedule::tiles:
+      return run_tiles(plan, w);
+  }
+}
+
+}  // namespace attn::streaming

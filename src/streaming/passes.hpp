@@ -1,0 +1,20 @@
+// The two passes of the streaming path.
+#pragma once
+
+#include "streaming/plan.hpp"
+#include "streaming/workspace.hpp"
+
+namespace attn::streaming {
+
+// Output and log-sum-exp: tiles of query rows against blocks of keys, merged block after block. Fills w.row_max and
+// w.row_sum if there is a second pass.
+void first_pass(const Plan& plan, const Workspace& w) noexcept;
+
+// Weights and their sums, once every row's maximum and sum are known. The scores are computed again, block after block,
+// so that no score matrix is held.
+void second_pass(const Plan& plan, const Workspace& w) noexcept;
+
+// Without query rows every sum is 0.
+void clear_key_weight_sums(const Problem& problem) noexcept;
+
+}  // namespace attn::streaming

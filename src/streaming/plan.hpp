@@ -1,0 +1,70 @@
+// How the streaming path cuts its work. Nothing here computes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "call/problem.hpp"
+#include "simd/kernels.hpp"
+
+namespace attn::streaming {
+
+// The unit of work is one KV head of one batch item with all the queries that attend to it, query by query: row r is
+// query r / group of query head r % group of its group, so that the rows of a tile stand close together among the keys.
+//
+// Four ways to spread them; none changes a bit, because a row's blocks are computed apart and merged left to right.
+enum class Schedule {
+  in_place,         // few rows (decode): K and V are read in place; a task is a KV head
+  in_place_blocks,  // few rows and few KV heads: a task is one block of keys of a KV head
+  kv_heads,         // many KV heads: a task is a KV head, which packs its K and V for itself and runs all its tiles
+  tiles,            // few KV heads: one after the other; all threads pack its blocks, then all run its tiles
+};
+
+struct Plan {
+  const Problem& problem;
+  const simd::Kernels& kernels;
+  Schedule schedule = Schedule::in_place;
+  std::int64_t workers = 1;
+  std::int64_t kv_heads = 0;                      // of all batch items
+  std::int64_t rows = 0;                          // of one KV head (the longest)
+  std::int64_t rows_per_tile = 0, tiles = 0;      // of one KV head
+  std::int64_t blocks = 0;                        // of keys
+  std::int64_t padded_value_dim = 0;              // rounded up to whole vectors: floats from row to row of outputs
+  std::int64_t key_stride = 0, value_stride = 0;  // elements from row to row; 0 where there is one row
+  bool negate = false;                            // the queries, for a scale below 0 that the exponent cannot hold
+  bool second_pass = false;                       // weights or their sums are wanted
+  simd::ScoreSteps steps{};
+  simd::Exponent exponent{};
+  std::size_t workspace_bytes = 0;
+
+  bool in_place() const noexcept { return schedule == Schedule::in_place || schedule == Schedule::in_place_blocks; }
+};
+
+Plan make_plan(const Problem& problem, const simd::Kernels& kernels) noexcept;
+
+// One KV head of one batch item.
+struct KvHead {
+  Sequence sequence;
+  std::int64_t index, head;   // number among all, and in its item
+  std::int64_t rows, tiles;   // at most those of the plan; less in a short sequence of a packed batch
+  const char *keys, *values;  // of the sequence's first key
+};
+KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept;
+
+inline const char* key_at(const Plan& plan, const KvHead& kv, std::int64_t j) noexcept {
+  return kv.keys + j * plan.key_stride * size_of(plan.problem.key.dtype);
+}
+inline const char* value_at(const Plan& plan, const KvHead& kv, std::int64_t j) noexcept {
+  return kv.values + j * plan.value_stride * size_of(plan.problem.value.dtype);
+}
+
+// The keys of one block.
+inline KeyRange keys_of_block(const KvHead& kv, std::int64_t block) noexcept {
+  const std::int64_t key = block * simd::key_block;
+  return {key, std::min<std::int64_t>(key + simd::key_block, kv.sequence.key_length)};
+}
+
+// Whether the next KV head's keys and values may wait in L2 while this one is computed.
+bool fits_l2(const Plan& plan) noexcept;
+
+}  // namespace attn::streaming
