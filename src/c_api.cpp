@@ -1,130 +1,95 @@
-#include <algorithm>
-#include <cstring>
-#include <exception>
-#include <new>
-#include <stdexcept>
+// The C interface: the same structs as the C++ headers have, behind a size.
+#include "c_api.hpp"
 
-#include "attn/attn.h"
-#include "attn/attn.hpp"
+#include <cstddef>
+
+using namespace attn::c_api;
 
 struct attn_thread_pool {
   attn::ThreadPool pool;
   explicit attn_thread_pool(int64_t threads) : pool(threads) {}
 };
 
-struct attn_multi_head {
-  attn::MultiHeadAttention layer;
-};
-
 namespace {
 
-void copy_message(const char* from, char* message, size_t size) noexcept {
-  if (!message || size == 0) return;
-  const size_t length = std::min(std::strlen(from), size - 1);
-  std::memcpy(message, from, length);
-  message[length] = '\0';
+// ---- From its first member on, a struct of C is the one of C++: a member that C forgets does not compile ----
+
+// Same place, same size.
+#define ATTN_SAME(c_struct, first, cpp_struct, member)                                                          \
+  static_assert(offsetof(c_struct, member) - offsetof(c_struct, first) == offsetof(attn::cpp_struct, member) && \
+                sizeof(c_struct::member) == sizeof(attn::cpp_struct::member))
+#define ATTN_SAME_SIZE(c_struct, first, cpp_struct) \
+  static_assert(sizeof(c_struct) - offsetof(c_struct, first) == sizeof(attn::cpp_struct))
+
+static_assert(sizeof(attn_tensor) == sizeof(attn::Tensor) && sizeof(attn_output) == sizeof(attn::Output));
+static_assert(sizeof(attn_mask) == sizeof(attn::Mask) && sizeof(attn_bias) == sizeof(attn::Bias));
+static_assert(offsetof(attn_tensor, dtype) == offsetof(attn::Tensor, dtype) &&
+              offsetof(attn_tensor, row_stride) == offsetof(attn::Tensor, row_stride));
+static_assert(offsetof(attn_output, dtype) == offsetof(attn::Output, dtype) &&
+              offsetof(attn_output, row_stride) == offsetof(attn::Output, row_stride));
+
+ATTN_SAME_SIZE(attn_attention_args, batch, AttentionArgs);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, query_heads);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, value_dim);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, query);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, output);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, scores);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, scores_stage);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, key_weight_sums);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, scale);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, softcap);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, causal);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, window_right);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, alignment);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, key_lengths);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, mask);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, bias);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, sinks);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, cu_key_lengths);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, path);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, parallel);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, workspace_bytes);
+
+ATTN_SAME_SIZE(attn_append_args, batch, AppendArgs);
+ATTN_SAME(attn_append_args, batch, AppendArgs, value_dim);
+ATTN_SAME(attn_append_args, batch, AppendArgs, key);
+ATTN_SAME(attn_append_args, batch, AppendArgs, value_cache);
+ATTN_SAME(attn_append_args, batch, AppendArgs, lengths);
+
+ATTN_SAME_SIZE(attn_merge_args, parts, MergeArgs);
+ATTN_SAME(attn_merge_args, parts, MergeArgs, outputs);
+ATTN_SAME(attn_merge_args, parts, MergeArgs, row_stride);
+ATTN_SAME(attn_merge_args, parts, MergeArgs, logsumexp_part_stride);
+ATTN_SAME(attn_merge_args, parts, MergeArgs, output);
+ATTN_SAME(attn_merge_args, parts, MergeArgs, logsumexp);
+
+// The C++ struct whose members begin `first` bytes behind those of c.
+template <class Args, class Struct>
+Args as(const Struct& c, std::size_t first) noexcept {
+  Args args;
+  std::memcpy(static_cast<void*>(&args), reinterpret_cast<const char*>(&c) + first, sizeof args);
+  return args;
 }
 
-attn_status_code report(const attn::Status& status, char* message, size_t size) noexcept {
-  copy_message(status.message(), message, size);
-  return static_cast<attn_status_code>(status.code());
-}
+// The arguments of a call of attention(), or why they are none.
+struct Attention {
+  attn::Status status;
+  attn::Parallel parallel;
+  attn::AttentionArgs args;
 
-attn::Tensor convert(const attn_tensor& t) noexcept {
-  return {t.data, static_cast<attn::DType>(t.dtype), t.batch_stride, t.head_stride, t.row_stride};
-}
-attn::Output convert(const attn_output& t) noexcept {
-  return {t.data, t.batch_stride, t.head_stride, t.row_stride, static_cast<attn::DType>(t.dtype)};
-}
-
-// attn_parallel and attn::Parallel have the same members; a C++ function pointer type with C linkage may differ in
-// theory from one without, and on every ABI served here does not.
-attn::Parallel convert(const attn_parallel& p) noexcept { return {p.run, p.context, p.threads}; }
-
-// Copies a struct that starts with its size. A caller built against an older header has fewer fields; the rest keep the
-// defaults that `to` holds. One built against a newer header may use fields unknown here.
-template <class Struct>
-attn::Status read_struct(const char* name, const Struct* from, Struct& to) noexcept {
-  if (!from) return attn::Status(attn::StatusCode::invalid_argument, "%s is null", name);
-  if (from->size < sizeof from->size || from->size > sizeof to)
-    return attn::Status(attn::StatusCode::invalid_argument,
-                        "%s->size must be the size of the struct, %zu, or of an older version's, got %zu", name,
-                        sizeof to, from->size);
-  std::memcpy(&to, from, from->size);
-  return {};
-}
-
-// The same for a struct with a member `initialized`, whose zeros are not its defaults.
-template <class Struct>
-attn::Status read_initialized(const Struct* from, void (*init)(Struct*), const char* init_name, Struct& to) noexcept {
-  init(&to);
-  attn::Status status = read_struct("args", from, to);
-  if (status.ok() && to.initialized != 1)
-    return attn::Status(attn::StatusCode::invalid_argument, "args->initialized is %lld: call %s first",
-                        static_cast<long long>(to.initialized), init_name);
-  return status;
-}
-
-attn::Status read_args(const attn_attention_args* from, attn_attention_args& c) noexcept {
-  return read_initialized(from, attn_attention_args_init, "attn_attention_args_init", c);
-}
-
-// Runs f, which may throw; what it threw as a status.
-template <class Function>
-attn::Status caught(const Function& f) noexcept {
-  try {
-    f();
-    return {};
-  } catch (const std::invalid_argument& error) {
-    return attn::Status(attn::StatusCode::invalid_argument, "%s", error.what());
-  } catch (const std::bad_alloc&) {
-    return attn::Status(attn::StatusCode::out_of_memory, "memory could not be allocated");
-  } catch (const std::exception& error) {
-    return attn::Status(attn::StatusCode::unsupported, "%s", error.what());
-  }
-}
-
-attn::AttentionArgs convert(const attn_attention_args& c, attn::Parallel& parallel) noexcept {
-  attn::AttentionArgs a;
-  a.batch = c.batch;
-  a.query_heads = c.query_heads;
-  a.kv_heads = c.kv_heads;
-  a.query_length = c.query_length;
-  a.key_length = c.key_length;
-  a.head_dim = c.head_dim;
-  a.value_dim = c.value_dim;
-  a.query = convert(c.query);
-  a.key = convert(c.key);
-  a.value = convert(c.value);
-  a.output = convert(c.output);
-  a.weights = convert(c.weights);
-  a.scores = convert(c.scores);
-  a.scores_stage = static_cast<attn::ScoresStage>(c.scores_stage);
-  a.logsumexp = c.logsumexp;
-  a.key_weight_sums = c.key_weight_sums;
-  a.scale = c.scale;
-  a.softcap = c.softcap;
-  a.causal = c.causal != 0;
-  a.window_left = c.window_left;
-  a.window_right = c.window_right;
-  a.alignment = static_cast<attn::Alignment>(c.alignment);
-  a.query_offsets = c.query_offsets;
-  a.key_lengths = c.key_lengths;
-  a.mask = {c.mask.data, c.mask.batch_stride, c.mask.head_stride, c.mask.row_stride, c.mask.column_stride};
-  a.bias = {c.bias.data, c.bias.batch_stride, c.bias.head_stride, c.bias.row_stride, c.bias.column_stride};
-  a.alibi_slopes = c.alibi_slopes;
-  a.sinks = c.sinks;
-  a.cu_query_lengths = c.cu_query_lengths;
-  a.cu_key_lengths = c.cu_key_lengths;
-  a.path = static_cast<attn::Path>(c.path);
-  if (c.parallel) {
+  explicit Attention(const attn_attention_args* from) noexcept {
+    attn_attention_args c;
+    status = read_initialized(from, attn_attention_args_init, "attn_attention_args_init", c);
+    if (!status.ok()) return;
+    c.causal = c.causal != 0;  // a bool holds 0 or 1
+    args = as<attn::AttentionArgs>(c, offsetof(attn_attention_args, batch));
+    if (!c.parallel) return;
     parallel = convert(*c.parallel);
-    a.parallel = &parallel;
+    args.parallel = &parallel;
   }
-  a.workspace = c.workspace;
-  a.workspace_bytes = c.workspace_bytes;
-  return a;
-}
+  Attention(const Attention&) = delete;
+  Attention& operator=(const Attention&) = delete;
+};
 
 }  // namespace
 
@@ -142,17 +107,14 @@ void attn_attention_args_init(attn_attention_args* args) {
 }
 
 attn_status_code attn_attention(const attn_attention_args* args, char* message, size_t message_size) {
-  attn_attention_args c;
-  attn::Status status = read_args(args, c);
-  attn::Parallel parallel;
-  if (status.ok()) status = attn::attention(convert(c, parallel));
-  return report(status, message, message_size);
+  Attention call(args);
+  if (call.status.ok()) call.status = attn::attention(call.args);
+  return report(call.status, message, message_size);
 }
 
 size_t attn_workspace_size(const attn_attention_args* args) {
-  attn_attention_args c;
-  attn::Parallel parallel;
-  return read_args(args, c).ok() ? attn::workspace_size(convert(c, parallel)) : 0;
+  const Attention call(args);
+  return call.status.ok() ? attn::workspace_size(call.args) : 0;
 }
 
 attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t columns, int64_t x_row_stride,
@@ -170,9 +132,7 @@ void attn_append_args_init(attn_append_args* args) {
 attn_status_code attn_append(const attn_append_args* args, char* message, size_t message_size) {
   attn_append_args c;
   attn::Status status = read_initialized(args, attn_append_args_init, "attn_append_args_init", c);
-  if (status.ok())
-    status = attn::append({c.batch, c.kv_heads, c.new_length, c.capacity, c.head_dim, c.value_dim, convert(c.key),
-                           convert(c.value), convert(c.key_cache), convert(c.value_cache), c.new_lengths, c.lengths});
+  if (status.ok()) status = attn::append(as<attn::AppendArgs>(c, offsetof(attn_append_args, batch)));
   return report(status, message, message_size);
 }
 
@@ -186,9 +146,7 @@ attn_status_code attn_merge(const attn_merge_args* args, char* message, size_t m
   attn_merge_args c;
   attn_merge_args_init(&c);
   attn::Status status = read_struct("args", args, c);
-  if (status.ok())
-    status = attn::merge({c.parts, c.rows, c.value_dim, c.outputs, c.part_stride, c.row_stride, c.logsumexps,
-                          c.logsumexp_part_stride, c.output, c.output_row_stride, c.logsumexp});
+  if (status.ok()) status = attn::merge(as<attn::MergeArgs>(c, offsetof(attn_merge_args, parts)));
   return report(status, message, message_size);
 }
 
@@ -205,58 +163,6 @@ attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool) {
 }
 
 void attn_thread_pool_destroy(attn_thread_pool* pool) { delete pool; }
-
-attn_multi_head* attn_multi_head_create(const attn_multi_head_config* config, char* message, size_t message_size) {
-  attn_multi_head_config c{};
-  attn::Status status = read_struct("config", config, c);
-  if (status.ok() && c.layout != ATTN_WEIGHTS_IN_OUT && c.layout != ATTN_WEIGHTS_OUT_IN)
-    status = attn::Status(attn::StatusCode::invalid_argument, "config->layout must be 0 or 1, got %d",
-                          static_cast<int>(c.layout));
-  attn_multi_head* layer = nullptr;
-  if (status.ok())
-    status = caught([&] {
-      attn::MultiHeadConfig full;
-      full.embed_dim = c.embed_dim;
-      full.num_heads = c.num_heads;
-      full.kv_heads = c.kv_heads;
-      full.head_dim = c.head_dim;
-      full.layout = c.layout == ATTN_WEIGHTS_OUT_IN ? attn::WeightLayout::out_in : attn::WeightLayout::in_out;
-      full.w_q = c.w_q;
-      full.w_k = c.w_k;
-      full.w_v = c.w_v;
-      full.b_q = c.b_q;
-      full.b_k = c.b_k;
-      full.b_v = c.b_v;
-      full.w_o = c.w_o;
-      full.b_o = c.b_o;
-      layer = new attn_multi_head{attn::MultiHeadAttention(full)};
-    });
-  report(status, message, message_size);
-  return layer;
-}
-
-attn_status_code attn_multi_head_forward(const attn_multi_head* layer, const float* x, int64_t batch, int64_t length,
-                                         const attn_forward_options* options, float* output, float* weights,
-                                         char* message, size_t message_size) {
-  attn_forward_options c{};
-  attn::Status status = options ? read_struct("options", options, c) : attn::Status();
-  if (!layer) status = attn::Status(attn::StatusCode::invalid_argument, "layer is null");
-  if (status.ok())
-    status = caught([&] {
-      attn::ForwardOptions full;
-      full.key_lengths = c.key_lengths;
-      full.causal = c.causal != 0;
-      attn::Parallel parallel;
-      if (c.parallel) {
-        parallel = convert(*c.parallel);
-        full.parallel = &parallel;
-      }
-      layer->layer.forward_into(x, batch, length, output, weights, full);
-    });
-  return report(status, message, message_size);
-}
-
-void attn_multi_head_destroy(attn_multi_head* layer) { delete layer; }
 
 size_t attn_isa_count(void) { return attn::isa_count(); }
 const char* attn_isa_name(size_t index) { return index < attn::isa_count() ? attn::isa(index).name : nullptr; }

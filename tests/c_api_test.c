@@ -65,7 +65,7 @@ static attn_attention_args make_args(void) {
   a.query = (attn_tensor){q, ATTN_F32, HQ * TQ * D, TQ * D, D};
   a.key = (attn_tensor){k, ATTN_F32, HKV * TK * D, TK * D, D};
   a.value = (attn_tensor){v, ATTN_F32, HKV * TK * DV, TK * DV, DV};
-  a.output = (attn_output){output, HQ * TQ * DV, TQ * DV, DV, ATTN_F32};
+  a.output = (attn_output){output, ATTN_F32, HQ * TQ * DV, TQ * DV, DV};
   a.causal = 1;
   return a;
 }
@@ -89,7 +89,7 @@ static void test_attention(void) {
   /* Weights: each row sums to 1. */
   static float weights[B * HQ * TQ * TK];
   a = make_args();
-  a.weights = (attn_output){weights, HQ * TQ * TK, TQ * TK, TK, ATTN_F32};
+  a.weights = (attn_output){weights, ATTN_F32, HQ * TQ * TK, TQ * TK, TK};
   CHECK(attn_attention(&a, NULL, 0) == ATTN_OK);
   for (int r = 0; r < B * HQ * TQ; ++r) {
     double sum = 0;
@@ -139,8 +139,8 @@ static void test_cache(void) {
   p.kv_heads = HKV, p.new_length = TK, p.capacity = 2 * TK, p.head_dim = D, p.value_dim = DV;
   p.key = (attn_tensor){k, ATTN_F32, HKV * TK * D, TK * D, D};
   p.value = (attn_tensor){v, ATTN_F32, HKV * TK * DV, TK * DV, DV};
-  p.key_cache = (attn_output){keys, HKV * 2 * TK * D, 2 * TK * D, D, ATTN_BF16};
-  p.value_cache = (attn_output){values, HKV * 2 * TK * DV, 2 * TK * DV, DV, ATTN_BF16};
+  p.key_cache = (attn_output){keys, ATTN_BF16, HKV * 2 * TK * D, 2 * TK * D, D};
+  p.value_cache = (attn_output){values, ATTN_BF16, HKV * 2 * TK * DV, 2 * TK * DV, DV};
   p.lengths = lengths;
   CHECK(attn_append(&p, message, sizeof message) == ATTN_OK);
   CHECK(lengths[0] == TK);
@@ -220,7 +220,7 @@ static void test_zeroed(void) {
   a.query = (attn_tensor){queries, ATTN_F32, 3, 3, 1};
   a.key = (attn_tensor){keys, ATTN_F32, 3, 3, 1};
   a.value = (attn_tensor){values, ATTN_F32, 3, 3, 1};
-  a.output = (attn_output){out, 3, 3, 1, ATTN_F32};
+  a.output = (attn_output){out, ATTN_F32, 3, 3, 1};
   CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
   CHECK(strstr(message, "args->initialized is 0") && strstr(message, "attn_attention_args_init"));
   CHECK(out[0] == 7 && out[1] == 7 && out[2] == 7);
@@ -232,7 +232,7 @@ static void test_zeroed(void) {
   a.query = (attn_tensor){queries, ATTN_F32, 3, 3, 1};
   a.key = (attn_tensor){keys, ATTN_F32, 3, 3, 1};
   a.value = (attn_tensor){values, ATTN_F32, 3, 3, 1};
-  a.output = (attn_output){out, 3, 3, 1, ATTN_F32};
+  a.output = (attn_output){out, ATTN_F32, 3, 3, 1};
   CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
   CHECK(out[0] == 6 && out[1] == 6 && out[2] == 6);
 
@@ -243,8 +243,8 @@ static void test_zeroed(void) {
   p.size = sizeof p;
   p.new_length = p.capacity = p.head_dim = p.value_dim = 1;
   p.key = p.value = (attn_tensor){keys, ATTN_F32, 1, 1, 1};
-  p.key_cache = (attn_output){key_cache, 1, 1, 1, ATTN_F32};
-  p.value_cache = (attn_output){value_cache, 1, 1, 1, ATTN_F32};
+  p.key_cache = (attn_output){key_cache, ATTN_F32, 1, 1, 1};
+  p.value_cache = (attn_output){value_cache, ATTN_F32, 1, 1, 1};
   p.lengths = &length;
   CHECK(attn_append(&p, message, sizeof message) == ATTN_INVALID_ARGUMENT);
   CHECK(strstr(message, "args->initialized is 0") && strstr(message, "attn_append_args_init"));

@@ -36,7 +36,7 @@ std::vector<Layout> layouts(const Sizes& s, int64_t parts) {
 }
 template <class T>
 attn::Output part_of(std::vector<T>& buffer, const Layout& layout, int64_t part) {
-  return {buffer.data() + part * layout.part, layout.batch, layout.head, layout.row, attn::dtype_of<T>};
+  return {buffer.data() + part * layout.part, attn::dtype_of<T>, layout.batch, layout.head, layout.row};
 }
 
 bool named(const attn::Status& status, const std::string& one, const std::string& other) {

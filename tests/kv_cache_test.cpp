@@ -34,8 +34,8 @@ struct Cache {
     args.head_dim = 4, args.value_dim = 5;
     args.key = attn::bhtd(keys.data(), heads, 3, 4);
     args.value = attn::bthd(values.data(), heads, 3, 5);
-    args.key_cache = {key_cache.data(), heads * capacity * pitch, capacity * pitch, pitch, DType::f32};
-    args.value_cache = {value_cache.data(), heads * capacity * pitch, capacity * pitch, pitch, DType::f32};
+    args.key_cache = {key_cache.data(), DType::f32, heads * capacity * pitch, capacity * pitch, pitch};
+    args.value_cache = {value_cache.data(), DType::f32, heads * capacity * pitch, capacity * pitch, pitch};
     args.lengths = lengths;
   }
 

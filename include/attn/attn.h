@@ -44,8 +44,8 @@ typedef struct attn_tensor {
 
 typedef struct attn_output {
   void* data;
-  int64_t batch_stride, head_stride, row_stride;
   int32_t dtype;
+  int64_t batch_stride, head_stride, row_stride;
 } attn_output;
 
 typedef struct attn_mask {
@@ -75,7 +75,7 @@ typedef struct attn_attention_args {
   int32_t scores_stage;
   float *logsumexp, *key_weight_sums;
   float scale, softcap;
-  int32_t causal; /* 0 or 1 */
+  uint8_t causal; /* 0 or 1 */
   int64_t window_left, window_right;
   int32_t alignment;
   const int64_t* query_offsets;

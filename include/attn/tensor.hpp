@@ -33,8 +33,8 @@ struct Tensor {
 // even, once, from the float32 result.
 struct Output {
   void* data = nullptr;
-  std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
   DType dtype = DType::f32;
+  std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
 
   // What one call wrote is what the next one reads; and bhtd() of a non-const pointer serves as an input too.
   operator Tensor() const noexcept { return {data, dtype, batch_stride, head_stride, row_stride}; }
@@ -47,7 +47,7 @@ inline Tensor bhtd(const T* data, std::int64_t heads, std::int64_t rows, std::in
 }
 template <class T>
 inline Output bhtd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
-  return {data, heads * rows * columns, rows * columns, columns, dtype_of<T>};
+  return {data, dtype_of<T>, heads * rows * columns, rows * columns, columns};
 }
 
 // Dense [batch, rows, heads, columns]: what a projection writes.
@@ -57,7 +57,7 @@ inline Tensor bthd(const T* data, std::int64_t heads, std::int64_t rows, std::in
 }
 template <class T>
 inline Output bthd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
-  return {data, rows * heads * columns, columns, heads * columns, dtype_of<T>};
+  return {data, dtype_of<T>, rows * heads * columns, columns, heads * columns};
 }
 
 // Boolean mask: 1 byte an element, non-zero = may attend (as PyTorch's and ONNX's bool masks; not "is masked").

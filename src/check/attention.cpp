@@ -153,8 +153,8 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   std::int64_t lse_rows, sum_rows;  // too many to count: measure() refuses the output
   if (__builtin_mul_overflow(a.query_heads, queries, &lse_rows)) lse_rows = max_elements;
   if (__builtin_mul_overflow(a.query_heads, all_keys, &sum_rows)) sum_rows = max_elements;
-  const Output lse{a.logsumexp, lse_rows, queries, 1, DType::f32};
-  const Output sums{a.key_weight_sums, sum_rows, all_keys, 0, DType::f32};
+  const Tensor lse{a.logsumexp, DType::f32, lse_rows, queries, 1};
+  const Tensor sums{a.key_weight_sums, DType::f32, sum_rows, all_keys, 0};
   View results[] = {
       view("output", a.output, batch, a.query_heads, queries, a.value_dim),
       view("weights", a.weights, a.batch, a.query_heads, a.query_length, a.weights.data ? a.key_length : 0),

@@ -14,7 +14,7 @@ Status softmax(const float* x, const float* y, std::int64_t rows, std::int64_t c
     return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g",
                   static_cast<double>(scale));
   View in = view("x", Tensor{x, DType::f32, 0, 0, x_row_stride}, 1, 1, rows, columns);
-  View out = view("y", Output{const_cast<float*>(y), 0, 0, y_row_stride, DType::f32}, 1, 1, rows, columns);
+  View out = view("y", Tensor{y, DType::f32, 0, 0, y_row_stride}, 1, 1, rows, columns);
   for (View* v : {&in, &out}) {
     if (Status s = measure(*v); !s.ok()) return s;
     if (!v->empty() && rows > 1 && std::llabs(v->stride[2]) < columns)

@@ -22,7 +22,7 @@ struct Strided {
   attn::Tensor tensor() const {
     return {storage.data() + start, attn::DType::f32, batch_stride, head_stride, row_stride};
   }
-  attn::Output output() { return {storage.data() + start, batch_stride, head_stride, row_stride, attn::DType::f32}; }
+  attn::Output output() { return {storage.data() + start, attn::DType::f32, batch_stride, head_stride, row_stride}; }
 };
 
 enum class Rows { forward, any };  // BLAS takes rows that go forward only
