@@ -34,53 +34,93 @@ enum class ScoresStage : std::int32_t {
 
 // All that a call takes. Every member has a default; set the shapes, the three inputs and the output.
 struct AttentionArgs {
-  // Shapes. All may be 0 but head_dim, kv_heads (if query_heads > 0). Without keys the output is 0.
+  // ---- Shapes. All may be 0, except head_dim, and kv_heads unless query_heads is 0. Without keys the output
+  // is 0. ----
+
   std::int64_t batch = 1;
-  std::int64_t query_heads = 1,
-               kv_heads = 1;  // query_heads is a multiple; head h reads kv head h / (query_heads / kv_heads)
-  std::int64_t query_length = 0, key_length = 0;
-  std::int64_t head_dim = 0, value_dim = 0;  // value_dim may differ from head_dim
+  // A multiple of kv_heads: query head h reads KV head h / (query_heads / kv_heads).
+  std::int64_t query_heads = 1;
+  std::int64_t kv_heads = 1;
+  std::int64_t query_length = 0;
+  std::int64_t key_length = 0;
+  std::int64_t head_dim = 0;
+  // May differ from head_dim.
+  std::int64_t value_dim = 0;
 
-  Tensor query;  // [batch, query_heads, query_length, head_dim]
-  Tensor key;    // [batch, kv_heads, key_length, head_dim]
-  Tensor value;  // [batch, kv_heads, key_length, value_dim]
+  // ---- Inputs ----
 
-  // Results. They must not share a byte with an input or with each other: an error, decided exactly, so a result may
-  // stand between the elements of another tensor in one buffer. Strides of a large mask, bias or tensor without a
-  // common factor or nesting can make that too hard to tell: then the call is refused as unsupported, in milliseconds.
-  Output output;   // [batch, query_heads, query_length, value_dim]; float32, f16 or bf16
-  Output weights;  // optional, float32: [batch, query_heads, query_length, key_length]
-  Output scores;   // optional, float32, same shape: the scores at the stage below. Path::blas only.
+  // [batch, query_heads, query_length, head_dim]
+  Tensor query;
+  // [batch, kv_heads, key_length, head_dim]
+  Tensor key;
+  // [batch, kv_heads, key_length, value_dim]
+  Tensor value;
+
+  // ---- Results. One that shares a byte with an input or another result is an error; it may stand between the elements
+  // of another tensor in one buffer. Where strides are too irregular to tell, the call is refused as unsupported. ----
+
+  // [batch, query_heads, query_length, value_dim]; float32, f16 or bf16.
+  Output output;
+  // Optional, float32: [batch, query_heads, query_length, key_length].
+  Output weights;
+  // Optional, float32, same shape: the scores at the stage below. Path::blas only.
+  Output scores;
   ScoresStage scores_stage = ScoresStage::scaled;
-  float* logsumexp = nullptr;        // optional: dense [batch, query_heads, query_length]; ln of the sum of exp(score),
-                                     // the sink's included; -inf for a row without keys and sink
-  float* key_weight_sums = nullptr;  // optional: dense [batch, query_heads, key_length]; the weights summed over the
-                                     // query rows: how much attention each key got
+  // Optional: dense [batch, query_heads, query_length]; ln of the sum of exp(score), the sink's included; -inf for a
+  // row without keys and sink.
+  float* logsumexp = nullptr;
+  // Optional: dense [batch, query_heads, key_length]; the weights summed over the query rows: how much attention each
+  // key got.
+  float* key_weight_sums = nullptr;
 
-  float scale = 0;                                   // 0: 1 / sqrt(head_dim); may be negative; at most 2^126
-  float softcap = 0;                                 // 0: off; else s <- cap * tanh(s / cap); at least 2^-126
-  bool causal = false;                               // query at position p sees keys j <= p; p = offset + query row
-  std::int64_t window_left = -1, window_right = -1;  // keys p - left .. p + right, both included; -1: open
+  // ---- Scores ----
+
+  // 0: 1 / sqrt(head_dim). May be negative; at most 2^126 in size.
+  float scale = 0;
+  // 0: off; else s <- softcap * tanh(s / softcap); at least 2^-126.
+  float softcap = 0;
+
+  // ---- Which keys a query at position p sees; p = offset + query row ----
+
+  // Keys j <= p.
+  bool causal = false;
+  // Keys p - window_left .. p + window_right, both included; -1: open.
+  std::int64_t window_left = -1;
+  std::int64_t window_right = -1;
   Alignment alignment = Alignment::bottom_right;
-  const std::int64_t* query_offsets = nullptr;  // [batch], with Alignment::given only
-  const std::int64_t* key_lengths = nullptr;    // [batch], each in [0, key_length]; keys from there on are never read
-  Mask mask;                                    // excluded keys have no influence, whatever stands in their rows
-  Bias bias;
-  const float* alibi_slopes = nullptr;  // [query_heads]: s <- s - slope * |p - j|
-  const float* sinks = nullptr;         // [query_heads]: an extra logit in the denominator only; -inf: none
+  // [batch], with Alignment::given only.
+  const std::int64_t* query_offsets = nullptr;
+  // [batch], each in [0, key_length]; keys from there on are never read.
+  const std::int64_t* key_lengths = nullptr;
+  // Excluded keys have no influence, whatever stands in their rows.
+  Mask mask;
 
-  // Packed batch: sequences of different lengths laid end to end along the rows, without padding. Both or none.
+  // ---- More on scores ----
+
+  Bias bias;
+  // [query_heads]: s <- s - slope * |p - j|.
+  const float* alibi_slopes = nullptr;
+  // [query_heads]: an extra logit in the denominator only; -inf: none.
+  const float* sinks = nullptr;
+
+  // ---- Packed batch: sequences of different lengths laid end to end along the rows, without padding. Both or
+  // none. ----
+
   // Sequence b has the query (and output) rows cu_query_lengths[b] .. cu_query_lengths[b + 1], at most query_length of
-  // them, and the key rows cu_key_lengths[b] .. cu_key_lengths[b + 1], at most key_length. batch_strides of query, key,
-  // value and output are not used. Mask and bias count queries and keys from the start of the sequence, and so do
+  // them, and the key rows cu_key_lengths[b] .. cu_key_lengths[b + 1], at most key_length. The batch strides of query,
+  // key, value and output are not used. Mask and bias count queries and keys from the start of the sequence, and so do
   // key_lengths. logsumexp is [query_heads, cu_query_lengths[batch]], key_weight_sums [query_heads,
-  // cu_key_lengths[batch]]; weights and scores are unsupported.
-  const std::int64_t* cu_query_lengths = nullptr;  // [batch + 1], from 0, never falling
-  const std::int64_t* cu_key_lengths = nullptr;    // [batch + 1], likewise
+  // cu_key_lengths[batch]]; weights and scores are unsupported. [batch + 1] each, from 0, never falling.
+  const std::int64_t* cu_query_lengths = nullptr;
+  const std::int64_t* cu_key_lengths = nullptr;
+
+  // ---- How ----
 
   Path path = Path::automatic;
-  const Parallel* parallel = nullptr;  // null: the calling thread. The blas path does not use it.
-  void* workspace = nullptr;           // workspace_size() bytes, any alignment; null: the call allocates it
+  // Null: the calling thread. The BLAS path does not use it.
+  const Parallel* parallel = nullptr;
+  // workspace_size() bytes, any alignment. Null: the call allocates it.
+  void* workspace = nullptr;
   std::size_t workspace_bytes = 0;
 };
 

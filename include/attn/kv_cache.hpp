@@ -13,21 +13,30 @@ namespace attn {
 // Copies new rows of keys and values behind those in use. For the attention call that follows, pass the caches as key
 // and value, with key_length = capacity and key_lengths = lengths.
 struct AppendArgs {
-  std::int64_t batch = 1, kv_heads = 1;
-  std::int64_t new_length = 0;  // rows to append to each sequence
-  std::int64_t capacity = 0;    // rows that the cache has for each sequence
-  std::int64_t head_dim = 0, value_dim = 0;
+  std::int64_t batch = 1;
+  std::int64_t kv_heads = 1;
+  // Rows to append to each sequence.
+  std::int64_t new_length = 0;
+  // Rows that the cache has for each sequence.
+  std::int64_t capacity = 0;
+  std::int64_t head_dim = 0;
+  std::int64_t value_dim = 0;
 
-  Tensor key;    // [batch, kv_heads, new_length, head_dim]
-  Tensor value;  // [batch, kv_heads, new_length, value_dim]
-  // [batch, kv_heads, capacity, head_dim or value_dim]. Of the type of the new rows, or f16 or bf16 where those are
-  // float32: then rounded to nearest, ties to even. Only the new rows are written. Must not share an element
-  // with each other or the new rows, but may alternate in one buffer, as in [B, 2, H, cap, D] or [B, H, cap, 2 D].
-  Output key_cache, value_cache;
+  // [batch, kv_heads, new_length, head_dim]
+  Tensor key;
+  // [batch, kv_heads, new_length, value_dim]
+  Tensor value;
+  // [batch, kv_heads, capacity, head_dim]. Of the type of the new rows, or f16 or bf16 where those are float32: then
+  // rounded to nearest, ties to even. Only the new rows are written. Must not share an element with another tensor of
+  // the call, but may alternate with one in a buffer, as in [B, 2, H, cap, D] or [B, H, cap, 2 D].
+  Output key_cache;
+  // [batch, kv_heads, capacity, value_dim], likewise.
+  Output value_cache;
 
-  const std::int64_t* new_lengths =
-      nullptr;                      // optional: [batch], each in [0, new_length], for batches of uneven length
-  std::int64_t* lengths = nullptr;  // [batch]: rows in use before the call; rows in use after it
+  // Optional: [batch], each in [0, new_length], for batches of uneven length.
+  const std::int64_t* new_lengths = nullptr;
+  // [batch]: rows in use before the call; rows in use after it.
+  std::int64_t* lengths = nullptr;
 };
 
 // The capacity of every sequence is checked before anything is written: on any status but ok nothing was, lengths

@@ -20,9 +20,10 @@ enum class WeightLayout {
 
 // What forward returns. Both are dense float32.
 struct AttentionResult {
-  std::vector<float> output;   // SelfAttention: [length, head_dim]; MultiHeadAttention: [batch, length, out_dim]
-  std::vector<float> weights;  // SelfAttention: [length, length]; MultiHeadAttention: [batch, num_heads, length,
-                               // length], empty unless asked for
+  // SelfAttention: [length, head_dim]; MultiHeadAttention: [batch, length, out_dim].
+  std::vector<float> output;
+  // SelfAttention: [length, length]; MultiHeadAttention: [batch, num_heads, length, length], empty unless asked for.
+  std::vector<float> weights;
 };
 
 // Single-head self-attention, the seed of this project:
@@ -51,22 +52,37 @@ class SelfAttention {
 
 // What a MultiHeadAttention is made of. Pointers are read by the constructor only, which copies the weights.
 struct MultiHeadConfig {
-  std::int64_t embed_dim = 0, num_heads = 0;
-  std::int64_t kv_heads = 0;  // 0: num_heads; else num_heads is a multiple of it (grouped-query attention)
-  std::int64_t head_dim = 0;  // 0: embed_dim / num_heads, which must be whole
+  std::int64_t embed_dim = 0;
+  std::int64_t num_heads = 0;
+  // 0: num_heads; else num_heads is a multiple of it (grouped-query attention).
+  std::int64_t kv_heads = 0;
+  // 0: embed_dim / num_heads, which must be whole.
+  std::int64_t head_dim = 0;
   WeightLayout layout = WeightLayout::in_out;
-  const float *w_q = nullptr, *w_k = nullptr,
-              *w_v = nullptr;  // embed_dim x (num_heads | kv_heads | kv_heads) * head_dim
-  const float *b_q = nullptr, *b_k = nullptr, *b_v = nullptr;  // optional biases, one float for each column
-  const float* w_o = nullptr;  // optional output projection, num_heads * head_dim x embed_dim
-  const float* b_o = nullptr;  // optional, [embed_dim]; only with w_o
+  // embed_dim x num_heads * head_dim.
+  const float* w_q = nullptr;
+  // embed_dim x kv_heads * head_dim, and so is w_v.
+  const float* w_k = nullptr;
+  const float* w_v = nullptr;
+  // Optional biases, one float for each column.
+  const float* b_q = nullptr;
+  const float* b_k = nullptr;
+  const float* b_v = nullptr;
+  // Optional output projection, num_heads * head_dim x embed_dim.
+  const float* w_o = nullptr;
+  // Optional, [embed_dim]; only with w_o.
+  const float* b_o = nullptr;
 };
 
 struct ForwardOptions {
-  const std::int64_t* key_lengths = nullptr;  // [batch]: tokens from there on are padding, which no query attends to
-  bool causal = false;                        // query t sees keys 0..t, also in a padded batch (Alignment::top_left)
-  bool need_weights = false;                  // true: the blas path; false: the streaming path
-  const Parallel* parallel = nullptr;         // threads of the streaming path; BLAS has its own
+  // [batch]: tokens from there on are padding, which no query attends to.
+  const std::int64_t* key_lengths = nullptr;
+  // Query t sees keys 0..t, also in a padded batch (Alignment::top_left).
+  bool causal = false;
+  // True: the BLAS path; false: the streaming path.
+  bool need_weights = false;
+  // Threads of the streaming path; BLAS has its own.
+  const Parallel* parallel = nullptr;
 };
 
 // Multi-head self-attention: Q, K and V of all heads by one sgemm on concatenated weights, attention head by head read

@@ -23,16 +23,26 @@ namespace attn {
 // The result is within 2^-24 * max|value| * (8 + 4 * the largest |logsumexp_i|) of attention over all keys, beyond the
 // error of that: the weight of a part is as exact as its log-sum-exp, a float. The same bits on every machine.
 struct MergeArgs {
-  std::int64_t parts = 0, rows = 0, value_dim = 0;
+  std::int64_t parts = 0;
+  std::int64_t rows = 0;
+  std::int64_t value_dim = 0;
 
-  const float* outputs = nullptr;                // [parts, rows, value_dim], the columns contiguous
-  std::int64_t part_stride = 0, row_stride = 0;  // in floats, not negative
-  const float* logsumexps = nullptr;             // [parts, rows], the rows contiguous
-  std::int64_t logsumexp_part_stride = 0;        // in floats, not negative
+  // [parts, rows, value_dim], the columns contiguous.
+  const float* outputs = nullptr;
+  // In floats, not negative.
+  std::int64_t part_stride = 0;
+  std::int64_t row_stride = 0;
+  // [parts, rows], the rows contiguous.
+  const float* logsumexps = nullptr;
+  // In floats, not negative.
+  std::int64_t logsumexp_part_stride = 0;
 
-  float* output = nullptr;             // [rows, value_dim]; may be one of the parts itself, or between them
-  std::int64_t output_row_stride = 0;  // at least value_dim if there is more than one row
-  float* logsumexp = nullptr;          // optional: [rows]; may be the part's that output is
+  // [rows, value_dim]; may be one of the parts itself, or between them.
+  float* output = nullptr;
+  // At least value_dim if there is more than one row.
+  std::int64_t output_row_stride = 0;
+  // Optional: [rows]; may be the part's that output is.
+  float* logsumexp = nullptr;
 };
 
 // On any status but ok nothing was written. Allocates nothing; thread-safe.

@@ -25,7 +25,9 @@ inline constexpr DType dtype_of<bf16> = DType::bf16;
 struct Tensor {
   const void* data = nullptr;
   DType dtype = DType::f32;
-  std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
+  std::int64_t batch_stride = 0;
+  std::int64_t head_stride = 0;
+  std::int64_t row_stride = 0;
 };
 
 // The same for results. No two elements may share an address (so a stride of 0 is an error where the size is above 1);
@@ -34,7 +36,9 @@ struct Tensor {
 struct Output {
   void* data = nullptr;
   DType dtype = DType::f32;
-  std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0;
+  std::int64_t batch_stride = 0;
+  std::int64_t head_stride = 0;
+  std::int64_t row_stride = 0;
 
   // What one call wrote is what the next one reads; and bhtd() of a non-const pointer serves as an input too.
   operator Tensor() const noexcept { return {data, dtype, batch_stride, head_stride, row_stride}; }
@@ -64,14 +68,20 @@ inline Output bthd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t 
 // [batch, query_heads, query, key]; four strides in elements, 0 broadcasts; read in place. Null data: none.
 struct Mask {
   const std::uint8_t* data = nullptr;
-  std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0, column_stride = 0;
+  std::int64_t batch_stride = 0;
+  std::int64_t head_stride = 0;
+  std::int64_t row_stride = 0;
+  std::int64_t column_stride = 0;
 };
 
 // Additive bias, float32, on the scaled and capped scores. Shape and strides as Mask. -inf makes the key's weight 0
 // (but the key is not absent as one under a mask is: a NaN there is seen).
 struct Bias {
   const float* data = nullptr;
-  std::int64_t batch_stride = 0, head_stride = 0, row_stride = 0, column_stride = 0;
+  std::int64_t batch_stride = 0;
+  std::int64_t head_stride = 0;
+  std::int64_t row_stride = 0;
+  std::int64_t column_stride = 0;
 };
 
 }  // namespace attn
