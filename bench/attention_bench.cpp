@@ -10,7 +10,8 @@
 
 namespace {
 
-void run(benchmark::State& state, const Row& row, attn::Path path, const std::string& isa, std::int64_t threads) {
+void run(benchmark::State& state, const bench::AttentionRow& row, attn::Path path, const std::string& isa,
+         std::int64_t threads) {
   const bench::UseIsa use(isa);
   bench::Problem problem(row);
   attn::ThreadPool pool(threads);
@@ -26,7 +27,7 @@ void run(benchmark::State& state, const Row& row, attn::Path path, const std::st
   bench::report_flop(state, row.flop(), seconds, peak);
 }
 
-void add(const Row& row, attn::Path path, const std::string& isa, std::int64_t threads) {
+void add(const bench::AttentionRow& row, attn::Path path, const std::string& isa, std::int64_t threads) {
   std::string name = path == attn::Path::blas ? "attention/blas/" : "attention/streaming/";
   name += isa + "/" + row.name + (threads > 1 ? "/threads:" + std::to_string(threads) : "");
   auto* const added = benchmark::RegisterBenchmark(
@@ -35,12 +36,10 @@ void add(const Row& row, attn::Path path, const std::string& isa, std::int64_t t
   if (threads > 1) added->UseRealTime();  // the time of the calling thread alone would be cut short
 }
 
-}  // namespace
-
-void register_attention() {
+void add_all() {
   const bool two_cores = std::thread::hardware_concurrency() >= 2;
   for (const std::string& isa : bench::runnable_isas())
-    for (const Row& row : rows) {
+    for (const bench::AttentionRow& row : bench::rows().attention) {
       const bool large = row.flop() > 1e10;               // prefill4k and long8k, whose score matrices have 512 MiB
       if (isa == "scalar" && row.flop() > 1e9) continue;  // over 2 s a call
       add(row, attn::Path::streaming, isa, 1);
@@ -48,3 +47,7 @@ void register_attention() {
       if (!large) add(row, attn::Path::blas, isa, 1);
     }
 }
+
+const bench::Registration registration("attention", add_all);
+
+}  // namespace

@@ -1,4 +1,4 @@
-// One row of rows.hpp as a call, with its memory.
+// One row of rows.txt as a call, with its memory.
 #pragma once
 
 #include <vector>
@@ -10,7 +10,7 @@
 namespace bench {
 
 struct Problem {
-  explicit Problem(const Row& row)
+  explicit Problem(const AttentionRow& row)
       : q(bench::normals(row.batch * row.query_heads * row.query_length * row.head_dim, 1)),
         k(bench::normals(row.batch * row.kv_heads * row.key_length * row.head_dim, 2)),
         v(bench::normals(row.batch * row.kv_heads * row.key_length * row.head_dim, 3)),

@@ -1,23 +1,31 @@
-// What the benchmarks share. Each file registers its benchmarks by a function that main() calls.
+// What the benchmarks share. A file of benchmarks ends in a Registration; no other file names it.
 #pragma once
 
 #include <benchmark/benchmark.h>
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "attn/isa.hpp"
-
-void register_peak();
-void register_sgemm();
-void register_softmax();
-void register_attention();
-void register_options();
+#include "tests/support/use_isa.hpp"
 
 namespace bench {
+
+using test::UseIsa;
+
+// What main() calls, in the order of the names: functions that register benchmarks.
+inline std::map<std::string, void (*)()>& registrations() {
+  static std::map<std::string, void (*)()> all;
+  return all;
+}
+struct Registration {
+  Registration(const char* name, void (*add)()) { registrations()[name] = add; }
+};
 
 inline std::vector<std::string> runnable_isas() {
   std::vector<std::string> names;
@@ -25,15 +33,6 @@ inline std::vector<std::string> runnable_isas() {
     if (attn::isa(i).runnable) names.push_back(attn::isa(i).name);
   return names;
 }
-
-// Makes an instruction set active as long as it lives.
-class UseIsa {
- public:
-  explicit UseIsa(const std::string& name) { attn::throw_if_error(attn::use_isa(name.c_str())); }
-  ~UseIsa() { static_cast<void>(attn::use_isa(nullptr)); }
-  UseIsa(const UseIsa&) = delete;
-  UseIsa& operator=(const UseIsa&) = delete;
-};
 
 inline std::vector<float> normals(std::int64_t n, unsigned seed) {
   std::mt19937 generator(seed);

@@ -8,20 +8,11 @@
 #include <vector>
 
 #include "attn/layers.hpp"
+#include "bench.hpp"
 #include "blas/blas.hpp"
+#include "rows.hpp"
 
 namespace {
-
-struct Shape {
-  const char* name;
-  std::int64_t batch, length, embed_dim, num_heads;
-};
-
-constexpr Shape shapes[] = {
-    {"B1_T128_E768_H12", 1, 128, 768, 12},
-    {"B4_T512_E768_H12", 4, 512, 768, 12},
-    {"B1_T2048_E1024_H16", 1, 2048, 1024, 16},
-};
 
 std::vector<float> numbers(std::int64_t count, float scale) {
   std::vector<float> result(static_cast<std::size_t>(count));
@@ -51,7 +42,7 @@ void self_attention(benchmark::State& state, std::int64_t length, std::int64_t d
   count(state, length, projection_flop(t, d, d) + attention_flop(1, t, d));
 }
 
-void multi_head(benchmark::State& state, const Shape& s, bool need_weights) {
+void multi_head(benchmark::State& state, const bench::LayerRow& s, bool need_weights) {
   const std::vector<float> w = numbers(3 * s.embed_dim * s.embed_dim, 0.1f);
   attn::MultiHeadConfig config;
   config.embed_dim = s.embed_dim;
@@ -71,7 +62,7 @@ void multi_head(benchmark::State& state, const Shape& s, bool need_weights) {
   count(state, s.batch * s.length, projection_flop(b * t, e, e) + attention_flop(b, t, e));
 }
 
-void projection(benchmark::State& state, const Shape& s) {
+void projection(benchmark::State& state, const bench::LayerRow& s) {
   using attn::blas::Op;
   const std::int64_t rows = s.batch * s.length, columns = 3 * s.embed_dim;
   const std::vector<float> x = numbers(rows * s.embed_dim, 1), w = numbers(s.embed_dim * columns, 0.1f);
@@ -85,21 +76,22 @@ void projection(benchmark::State& state, const Shape& s) {
   count(state, rows, projection_flop(static_cast<double>(rows), e, e));
 }
 
-const bool registered = [] {
+void add_all() {
   using benchmark::RegisterBenchmark;
   RegisterBenchmark("layer/self_attention/T4_D8", self_attention, 4, 8)->UseRealTime();
   RegisterBenchmark("layer/self_attention/T64_D64", self_attention, 64, 64)->UseRealTime();
   RegisterBenchmark("layer/self_attention/T512_D64", self_attention, 512, 64)->UseRealTime();
-  for (const Shape& s : shapes) {
-    const std::string name = std::string("layer/multi_head/") + s.name;
+  for (const bench::LayerRow& row : bench::rows().layer) {
+    const std::string name = "layer/multi_head/" + row.name;
     const auto add = [](const std::string& full_name, auto run) {
       RegisterBenchmark(full_name.c_str(), run)->UseRealTime()->Unit(benchmark::kMillisecond);
     };
-    add(name + "/weights", [&s](benchmark::State& state) { multi_head(state, s, true); });
-    add(name + "/no_weights", [&s](benchmark::State& state) { multi_head(state, s, false); });
-    add(name + "/projection_sgemm", [&s](benchmark::State& state) { projection(state, s); });
+    add(name + "/weights", [&row](benchmark::State& state) { multi_head(state, row, true); });
+    add(name + "/no_weights", [&row](benchmark::State& state) { multi_head(state, row, false); });
+    add(name + "/projection_sgemm", [&row](benchmark::State& state) { projection(state, row); });
   }
-  return true;
-}();
+}
+
+const bench::Registration registration("layer", add_all);
 
 }  // namespace

@@ -44,11 +44,7 @@ int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   print_context();
-  register_peak();
-  register_sgemm();
-  register_softmax();
-  register_attention();
-  register_options();
+  for (const auto& [name, add] : bench::registrations()) add();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }

@@ -41,11 +41,13 @@ std::vector<std::uint16_t> halves(const void* data, std::int64_t count) {
 template <attn::DType Type>
 void store_half(AttentionArgs& a, Extras& x) {
   const std::int64_t count = a.batch * a.kv_heads * a.key_length * a.head_dim;
-  x.key = halves(a.key.data, count), x.value = halves(a.value.data, count);
+  x.key = halves(a.key.data, count);
+  x.value = halves(a.value.data, count);
   if (Type == attn::DType::f16)  // sign and six bits of exponent and fraction: numbers between 2^-7 and 2
     for (auto* tensor : {&x.key, &x.value})
       for (std::uint16_t& h : *tensor) h = static_cast<std::uint16_t>((h & 0x9fff) | 0x2000);
-  a.key.data = x.key.data(), a.value.data = x.value.data();
+  a.key.data = x.key.data();
+  a.value.data = x.value.data();
   a.key.dtype = a.value.dtype = Type;
 }
 
@@ -88,7 +90,11 @@ const Option options[] = {
        x.weights.resize(static_cast<std::size_t>(a.batch * a.query_heads * a.query_length * a.key_length));
        a.weights = attn::bhtd(x.weights.data(), a.query_heads, a.query_length, a.key_length);
      }},
-    {"window256", "long8k", [](AttentionArgs& a, Extras&) { a.window_left = 128, a.window_right = 127; }},
+    {"window256", "long8k",
+     [](AttentionArgs& a, Extras&) {
+       a.window_left = 128;
+       a.window_right = 127;
+     }},
     {"window256_mask", "long8k",  // the same window as a full boolean mask [T, T]
      [](AttentionArgs& a, Extras& x) {
        x.mask.assign(static_cast<std::size_t>(a.query_length * a.key_length), 0);
@@ -107,7 +113,7 @@ double median(std::vector<double>& times) {
   return times[times.size() / 2];
 }
 
-void run(benchmark::State& state, const Option& option, const Row& row, const std::string& isa) {
+void run(benchmark::State& state, const Option& option, const bench::AttentionRow& row, const std::string& isa) {
   const bench::UseIsa use(isa);
   bench::Problem plain(row), with(row);
   Extras extras;
@@ -134,15 +140,18 @@ void run(benchmark::State& state, const Option& option, const Row& row, const st
   state.counters["plain_ms"] = 1e3 * median(times[0]);
 }
 
-}  // namespace
-
-void register_options() {
+void add_all() {
   for (const std::string& isa : bench::runnable_isas())
-    for (const Option& option : options)
-      for (const Row& row : rows)
-        if (isa != "scalar" && std::strcmp(row.name, option.row) == 0)
-          benchmark::RegisterBenchmark(("options/" + isa + "/" + row.name + "/" + option.name).c_str(),
-                                       [&option, &row, isa](benchmark::State& state) { run(state, option, row, isa); })
-              ->Unit(benchmark::kMillisecond)
-              ->UseManualTime();
+    for (const Option& option : options) {
+      if (isa == "scalar") continue;
+      const bench::AttentionRow& row = bench::attention_row(option.row);
+      benchmark::RegisterBenchmark(("options/" + isa + "/" + row.name + "/" + option.name).c_str(),
+                                   [&option, &row, isa](benchmark::State& state) { run(state, option, row, isa); })
+          ->Unit(benchmark::kMillisecond)
+          ->UseManualTime();
+    }
 }
+
+const bench::Registration registration("options", add_all);
+
+}  // namespace

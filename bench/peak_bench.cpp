@@ -4,7 +4,9 @@
 #include "bench.hpp"
 #include "peak.hpp"
 
-void register_peak() {
+namespace {
+
+void add_all() {
   for (const std::string& isa : bench::runnable_isas()) {
     if (attn_peak_gflops(isa.c_str(), 0) == 0) continue;  // scalar
     benchmark::RegisterBenchmark(("peak/" + isa).c_str(), [isa](benchmark::State& state) {
@@ -15,3 +17,7 @@ void register_peak() {
     })->Unit(benchmark::kMillisecond);
   }
 }
+
+const bench::Registration registration("peak", add_all);
+
+}  // namespace

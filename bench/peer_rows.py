@@ -1,29 +1,31 @@
 """What attn and the other libraries are raced on: the inputs of each row, the right result, and who takes part."""
 
 import math
+import pathlib
 
 import numpy as np
 import rivals
 
-# name: batch, query heads, kv heads, query length, key length, head dim, causal
-ATTENTION = {
-    "bert128": (1, 12, 12, 128, 128, 64, False),
-    "bert512": (4, 12, 12, 512, 512, 64, False),
-    "vit197": (4, 12, 12, 197, 197, 64, False),
-    "prefill1k": (1, 16, 4, 1024, 1024, 128, True),
-    "prefill4k": (1, 8, 2, 4096, 4096, 128, True),
-    "long8k": (1, 2, 2, 8192, 8192, 64, False),
-    "decode4k": (1, 32, 8, 1, 4096, 128, False),
-    "decode_b8": (8, 16, 4, 1, 1024, 128, False),
-    "seed64": (1, 1, 1, 64, 64, 32, False),
-}
-SOFTMAX = {"softmax_512x512": (512, 512), "softmax_1024x128": (1024, 128), "softmax_4096x64": (4096, 64)}
+
+
+def read_rows():
+    """rows.txt: {kind: {name: (numbers, the word that follows or None)}}"""
+    found = {}
+    for line in (pathlib.Path(__file__).parent / "rows.txt").read_text().splitlines():
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        numbers = tuple(int(word) for word in words[2:] if word.isdigit())
+        found.setdefault(words[0], {})[words[1]] = numbers, next((w for w in words[2:] if not w.isdigit()), None)
+    return found
+
+
+READ = read_rows()
+# batch, query heads, kv heads, query length, key length, head dim, causal
+ATTENTION = {name: (*numbers, word == "causal") for name, (numbers, word) in READ["attention"].items()}
+SOFTMAX = {"softmax_" + name: numbers for name, (numbers, word) in READ["softmax"].items() if word != "solo"}
 # batch, length, embed dim, heads
-MULTI_HEAD = {
-    "mha_B1_T128_E768_H12": (1, 128, 768, 12),
-    "mha_B4_T512_E768_H12": (4, 512, 768, 12),
-    "mha_B1_T2048_E1024_H16": (1, 2048, 1024, 16),
-}
+MULTI_HEAD = {"mha_" + name: numbers for name, (numbers, _) in READ["layer"].items()}
 WITH_WEIGHTS = [name + "_weights" for name in MULTI_HEAD]
 ROWS = [*ATTENTION, *SOFTMAX, *MULTI_HEAD, *WITH_WEIGHTS]
 DECODE = [name for name, shape in ATTENTION.items() if shape[3] == 1]

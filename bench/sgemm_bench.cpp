@@ -4,7 +4,9 @@
 #include "blas/blas.hpp"
 #include "peak.hpp"
 
-void register_sgemm() {
+namespace {
+
+void add_all() {
   const auto add = [](const char* name, attn::blas::Op op, bool keys_are_depth) {
     benchmark::RegisterBenchmark(
         name,
@@ -29,3 +31,7 @@ void register_sgemm() {
   add("sgemm/scores", attn::blas::Op::transpose, false);  // Q[rows, dim] K[keys, dim]^T
   add("sgemm/values", attn::blas::Op::none, true);        // P[rows, keys] V[keys, dim]
 }
+
+const bench::Registration registration("sgemm", add_all);
+
+}  // namespace

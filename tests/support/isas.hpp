@@ -7,16 +7,14 @@
 
 #include "attn/isa.hpp"
 #include "dispatch.hpp"
+#include "support/use_isa.hpp"
 
 namespace test {
 
 // The result of `body` with scalar active.
 template <class Body>
 auto on_scalar(const Body& body) {
-  struct Scalar {
-    Scalar() { attn::throw_if_error(attn::use_isa("scalar")); }
-    ~Scalar() { static_cast<void>(attn::use_isa(nullptr)); }  // back to ATTN_ISA or the best
-  } const scalar;
+  const UseIsa scalar("scalar");
   return body();
 }
 
