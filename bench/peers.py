@@ -25,14 +25,17 @@ from peer_rows import ATTENTION, DECODE, MULTI_HEAD, PREFILL, ROWS, SOFTMAX, WIT
 
 HERE = pathlib.Path(__file__).resolve().parent
 
-# What keeps a library from instructions beyond AVX2. ONNX Runtime has no such switch, so it is no rival there. OpenVINO
-# obeys in its oneDNN, and perhaps not in kernels of its own, which would only make it the harder rival.
-AVX2_ONLY = {
-    "ATTN_ISA": "avx2",
-    "OPENBLAS_CORETYPE": "Haswell",  # the BLAS of attn and of NumPy
-    "ATEN_CPU_CAPABILITY": "avx2",
-    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
-    "ONEDNN_MAX_CPU_ISA": "AVX2",
+# What holds the rivals to an instruction set that is not the best here. ONNX Runtime has no such switch, so it is no
+# rival there. OpenVINO obeys in its oneDNN, and perhaps not in kernels of its own, which would only make it the harder
+# rival. Against scalar they run as they are.
+LIMITS = {
+    "avx2": {
+        "OPENBLAS_CORETYPE": "Haswell",  # the BLAS of attn and of NumPy
+        "ATEN_CPU_CAPABILITY": "avx2",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+        "ONEDNN_MAX_CPU_ISA": "AVX2",
+    },
+    "scalar": {},
 }
 UNLIMITED = {"onnxruntime"}
 
@@ -200,7 +203,7 @@ def chosen_rows(options):
 
 
 def environment(isa, best_isa, threads):
-    limits = AVX2_ONLY if isa == "avx2" and isa != best_isa else {"ATTN_ISA": isa}
+    limits = {"ATTN_ISA": isa, **({} if isa == best_isa else LIMITS[isa])}
     count = {name: str(threads) for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")}
     return {**os.environ, **FAIR, **limits, **count}
 
@@ -261,6 +264,8 @@ def main():
     for isa in isas:
         if isa not in runnable:
             parser.error(f"--isa {isa}: this machine runs {', '.join(runnable)}")
+        if isa != runnable[0] and isa not in LIMITS:
+            parser.error(f"--isa {isa}: LIMITS does not say what holds the other libraries to it")
     if not chosen_rows(options):
         parser.error(f"--rows {options.rows}: none of {', '.join(ROWS)}")
     threads = [int(n) for n in options.threads.split(",") if int(n) <= (os.cpu_count() or 1)]

@@ -1,6 +1,8 @@
 #include "dispatch.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 
@@ -22,7 +24,18 @@ constexpr Candidate built_in[] = {
     {&simd::scalar, cpu::none},
 };
 
-constexpr const char* known[] = {"avx512", "avx2", "neon", "scalar"};
+// Of all machines, best first. tests/build/lists.cmake compares the other lists of instruction sets with this one.
+constexpr const char* names[] = {"avx512", "avx2", "neon", "scalar"};
+
+Status unknown(const char* wanted) noexcept {
+  char list[64] = "";  // "avx512, avx2, neon, scalar"
+  std::size_t length = 0;
+  for (const char* name : names) {
+    const int added = std::snprintf(list + length, sizeof list - length, "%s%s", length ? ", " : "", name);
+    length = std::min(length + static_cast<std::size_t>(added), sizeof list - 1);
+  }
+  return Status(StatusCode::invalid_argument, "ATTN_ISA or use_isa: \"%.64s\" is not one of %s", wanted, list);
+}
 
 bool runs(const Candidate& candidate, std::uint32_t features) {
   return (candidate.needs & features) == candidate.needs;
@@ -47,14 +60,13 @@ const simd::Kernels* choose(std::uint32_t features, const char* wanted, Status& 
     if (wanted && std::strcmp(wanted, candidate.kernels->name) != 0) continue;
     if (runs(candidate, features)) return candidate.kernels;
   }
-  for (const char* name : known)
+  for (const char* name : names)
     if (std::strcmp(wanted, name) == 0) {
       status = Status(StatusCode::unsupported,
                       "ATTN_ISA or use_isa: \"%s\" is not built in or cannot run on this machine", name);
       return nullptr;
     }
-  status = Status(StatusCode::invalid_argument,
-                  "ATTN_ISA or use_isa: \"%.64s\" is not one of avx512, avx2, neon, scalar", wanted);
+  status = unknown(wanted);
   return nullptr;
 }
 
