@@ -6,6 +6,8 @@
 #   sh cmake/dev.sh arm       build for 64-bit Arm and run the tests in emulation
 #   sh cmake/dev.sh peers     compare with other libraries; further arguments go to bench/peers.py
 #   sh cmake/dev.sh format    run clang-format over the sources; or: format --check
+#   sh cmake/dev.sh tidy      run clang-tidy over src/ and simd/ (minutes)
+#   sh cmake/dev.sh check     all that CI may run; or some parts: check format tidy release clang debug shared asan tsan arm
 # It builds in build/, or in the folder that ATTN_BUILD_DIR names. ATTN_WERROR=1 makes warnings errors.
 set -eu
 from=$PWD
@@ -210,11 +212,48 @@ format() {
   find include src simd tests bench cmake \( -name '*.[ch]pp' -o -name '*.[ch]' \) -exec clang-format $how {} +
 }
 
+tidy() {
+  need clang-tidy cmake
+  configure release ""
+  say "clang-tidy over src/ and simd/ (its headers by way of scalar.cpp)"
+  find src -name '*.cpp' -print0 | xargs -0 -P "$jobs" -n 1 clang-tidy --quiet -p "$folder" &&
+    clang-tidy --quiet -p "$folder" simd/scalar.cpp
+}
+
+# Everything, or the parts that are named. Warnings are errors; a part that fails does not keep the others from running.
+check() {
+  [ $# != 0 ] || set -- format tidy release clang debug shared asan tsan arm
+  choose_folder
+  ATTN_BUILD_DIR=$out
+  ATTN_WERROR=ON
+  export ATTN_BUILD_DIR ATTN_WERROR
+  for part in "$@"; do
+    case $part in
+      format | tidy | release | clang | debug | shared | asan | tsan | arm) ;;
+      *) stop "check has no part $part" ;;
+    esac
+  done
+  summary=
+  bad=0
+  for part in "$@"; do
+    case $part in
+      format) set -- format --check ;;
+      tidy | arm) set -- "$part" ;;
+      *) set -- test "$part" ;;
+    esac
+    if sh cmake/dev.sh "$@"; then result=passed; else result=FAILED; bad=1; fi
+    summary="$summary
+$result: sh cmake/dev.sh $*"
+  done
+  echo "$summary"
+  return "$bad"
+}
+
 command=${1:-}
 [ $# = 0 ] || shift
 case $command in
-  demo | bench | arm | peers) choose_folder; "$command" "$@" ;;
+  demo | bench | arm | peers | tidy) choose_folder; "$command" "$@" ;;
   test) choose_folder; test_all "$@" ;;
-  format) format "$@" ;;
-  *) sed -n '2,9s/^# //p' "$0"; exit 2 ;;
+  format | check) "$command" "$@" ;;
+  *) sed -n '2,11s/^# //p' "$0"; exit 2 ;;
 esac
