@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "../support/data_file.hpp"
+#include "support/data_file.hpp"
 #include "attn/isa.hpp"
 #include "attn/layers.hpp"
 

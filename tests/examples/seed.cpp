@@ -14,8 +14,8 @@
 #include <string>
 #include <vector>
 
-#include "../../src/random.hpp"  // NumPy's generator; not part of the public interface
-#include "../support/data_file.hpp"
+#include "../../src/layers/numpy_random.hpp"  // NumPy's generator; not part of the public interface
+#include "support/data_file.hpp"
 #include "attn/layers.hpp"
 
 namespace {

@@ -1,8 +1,8 @@
-#include "layout.hpp"
+#include "support/layout.hpp"
 
 #include <algorithm>
 
-#include "compare.hpp"
+#include "support/compare.hpp"
 
 namespace test {
 

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "attn/tensor.hpp"
-#include "random.hpp"
+#include "support/random.hpp"
 
 namespace test {
 

@@ -1,4 +1,4 @@
-#include "onnx_case.hpp"
+#include "support/onnx_case.hpp"
 
 #include <limits>
 #include <set>

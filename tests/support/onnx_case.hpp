@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "attn/attention.hpp"
-#include "data_file.hpp"
-#include "elements.hpp"
+#include "support/data_file.hpp"
+#include "support/elements.hpp"
 
 namespace test {
 

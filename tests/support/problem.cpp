@@ -1,11 +1,11 @@
-#include "problem.hpp"
+#include "support/problem.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <limits>
 
-#include "compare.hpp"
+#include "support/compare.hpp"
 
 namespace test {
 namespace {

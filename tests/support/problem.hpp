@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "attn/attention.hpp"
-#include "oracle.hpp"
-#include "random.hpp"
+#include "support/oracle.hpp"
+#include "support/random.hpp"
 
 namespace test {
 

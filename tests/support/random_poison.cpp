@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "random_problem.hpp"
+#include "support/random_problem.hpp"
 
 namespace test {
 namespace {

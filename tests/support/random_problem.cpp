@@ -1,11 +1,11 @@
-#include "random_problem.hpp"
+#include "support/random_problem.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
-#include "compare.hpp"
+#include "support/compare.hpp"
 
 namespace test {
 namespace {

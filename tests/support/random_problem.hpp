@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "isas.hpp"
-#include "layout.hpp"
-#include "problem.hpp"
-#include "random.hpp"
+#include "support/isas.hpp"
+#include "support/layout.hpp"
+#include "support/problem.hpp"
+#include "support/random.hpp"
 
 namespace test {
 

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "random_problem.hpp"
+#include "support/random_problem.hpp"
 
 namespace test {
 namespace {

@@ -1,0 +1,196 @@
+// Which instruction set is chosen, for CPUs that are invented here, and what use_isa does.
+#include "dispatch.hpp"
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+
+#include "attn/attention.hpp"
+#include "cpu.hpp"
+#include "support/catch.hpp"
+#include "support/isas.hpp"
+
+namespace {
+
+using attn::cpu::Raw;
+namespace cpu = attn::cpu;
+namespace dispatch = attn::dispatch;
+
+constexpr std::uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
+constexpr std::uint32_t avx2 = 1u << 5, avx512f = 1u << 16, avx512dq = 1u << 17;
+constexpr std::uint32_t all1 = fma | osxsave | avx | f16c, all7 = avx2 | avx512f | avx512dq;
+constexpr std::uint64_t x87 = 1, ymm = 0x7, zmm = 0xe7;  // as XCR0 reads with the lower states on
+
+struct Invented {
+  const char* what;
+  Raw raw;
+  std::uint32_t want;
+};
+
+const Invented machines[] = {
+    {"AVX-512 machine", {13, all1, all7, zmm}, cpu::avx2_fma | cpu::avx512},
+    {"the same, with state components that nobody asked for", {32, ~0u, ~0u, ~0ull}, cpu::avx2_fma | cpu::avx512},
+    {"AVX2 machine", {13, all1, avx2, ymm}, cpu::avx2_fma},
+    {"nothing at all", {}, cpu::none},
+    {"the OS does not use XSAVE", {13, all1 & ~osxsave, all7, 0}, cpu::none},
+    {"no XSAVE, and XCR0 holds rubbish", {13, all1 & ~osxsave, all7, ~0ull}, cpu::none},
+    {"the OS saves x87 and xmm only", {13, all1, all7, 0x3}, cpu::none},
+    {"the OS saves x87 only", {13, all1, all7, x87}, cpu::none},
+    {"ymm without xmm", {13, all1, all7, 0x5}, cpu::none},
+    {"AVX-512 CPU, the OS saves ymm only", {13, all1, all7, ymm}, cpu::avx2_fma},
+    {"mask registers are not saved", {13, all1, all7, 0xc7}, cpu::avx2_fma},
+    {"upper zmm0-15 are not saved", {13, all1, all7, 0xa7}, cpu::avx2_fma},
+    {"zmm16-31 are not saved", {13, all1, all7, 0x67}, cpu::avx2_fma},
+    {"zmm is saved, but not ymm", {13, all1, all7, 0xe3}, cpu::none},
+    {"AVX2 without FMA", {13, all1 & ~fma, all7, zmm}, cpu::none},
+    {"AVX2 without F16C", {13, all1 & ~f16c, all7, zmm}, cpu::none},
+    {"FMA and AVX without AVX2", {13, all1, 0, ymm}, cpu::none},
+    {"AVX2 bit, but no AVX", {13, all1 & ~avx, all7, zmm}, cpu::none},
+    {"AVX512F without DQ", {13, all1, avx2 | avx512f, zmm}, cpu::avx2_fma},
+    {"AVX512DQ without F", {13, all1, avx2 | avx512dq, zmm}, cpu::avx2_fma},
+    {"AVX512 without AVX2", {13, all1, avx512f | avx512dq, zmm}, cpu::none},
+    {"leaf 7 does not exist, and holds rubbish", {6, all1, all7, zmm}, cpu::none},
+    {"leaf 7 is the last", {7, all1, all7, zmm}, cpu::avx2_fma | cpu::avx512},
+};
+
+std::uint32_t needs_of(const char* name) {
+  for (std::size_t i = 0; i < dispatch::candidate_count(); ++i)
+    if (std::strcmp(dispatch::candidates()[i].kernels->name, name) == 0) return dispatch::candidates()[i].needs;
+  return 0;
+}
+
+bool built_in(const char* name) {
+  for (std::size_t i = 0; i < attn::isa_count(); ++i)
+    if (std::strcmp(attn::isa(i).name, name) == 0) return true;
+  return false;
+}
+
+std::string best_isa() {
+  std::size_t i = 0;
+  while (!attn::isa(i).runnable) ++i;
+  return attn::isa(i).name;
+}
+
+}  // namespace
+
+TEST_CASE("cpu: features of invented machines", "[kernels][dispatch]") {
+  for (const Invented& machine : machines) {
+    INFO(machine.what);
+    CHECK(cpu::features(machine.raw) == machine.want);
+  }
+}
+
+TEST_CASE("dispatch: the best that the features allow is chosen", "[kernels][dispatch]") {
+  for (const Invented& machine : machines) {
+    INFO(machine.what);
+    attn::Status status;
+    const attn::simd::Kernels* chosen = dispatch::choose(machine.want, nullptr, status);
+    REQUIRE(chosen);
+    CHECK(status.ok());
+    CHECK((needs_of(chosen->name) & ~machine.want) == 0);
+    // Nothing that stands before it in the list would have run.
+    for (std::size_t i = 0; dispatch::candidates()[i].kernels != chosen; ++i)
+      CHECK((dispatch::candidates()[i].needs & ~machine.want) != 0);
+  }
+#if defined(__x86_64__)
+  attn::Status status;
+  if (built_in("avx512"))
+    CHECK(dispatch::choose(cpu::avx2_fma | cpu::avx512, nullptr, status)->name == std::string("avx512"));
+  if (built_in("avx2")) CHECK(dispatch::choose(cpu::avx2_fma, nullptr, status)->name == std::string("avx2"));
+  CHECK(dispatch::choose(cpu::none, nullptr, status)->name == std::string("scalar"));
+#endif
+}
+
+TEST_CASE("dispatch: a name is taken or refused, never replaced", "[kernels][dispatch]") {
+  for (std::size_t i = 0; i < dispatch::candidate_count(); ++i) {
+    const char* name = dispatch::candidates()[i].kernels->name;
+    const std::uint32_t needs = dispatch::candidates()[i].needs;
+    INFO(name);
+    attn::Status status;
+    const attn::simd::Kernels* chosen = dispatch::choose(cpu::avx2_fma | cpu::avx512, name, status);
+    REQUIRE(chosen);
+    CHECK(chosen->name == std::string(name));
+    CHECK(status.ok());
+    if (needs == cpu::none) continue;
+    CHECK(dispatch::choose(cpu::none, name, status) == nullptr);
+    CHECK(status.code() == attn::StatusCode::unsupported);
+    CHECK(std::string(status.message()).find(name) != std::string::npos);
+  }
+  for (const char* name : {"", "AVX2", "avx", "avx2 ", "sse2", "avx512f", "best", "scalar\n"}) {
+    INFO('"' << name << '"');
+    attn::Status status;
+    CHECK(dispatch::choose(cpu::avx2_fma | cpu::avx512, name, status) == nullptr);
+    CHECK(status.code() == attn::StatusCode::invalid_argument);
+    CHECK(std::string(status.message()).find(name) != std::string::npos);
+  }
+}
+
+TEST_CASE("dispatch: a known name that is not built in is unsupported", "[kernels][dispatch]") {
+  for (const char* name : {"avx512", "avx2", "neon", "scalar"}) {
+    if (built_in(name)) continue;
+    INFO(name);
+    CHECK(attn::use_isa(name).code() == attn::StatusCode::unsupported);
+  }
+}
+
+TEST_CASE("isa: the list is best first, without repeats, and scalar ends it", "[kernels][dispatch]") {
+  const std::vector<std::string> order{"avx512", "avx2", "neon", "scalar"};
+  std::size_t at = 0;
+  REQUIRE(attn::isa_count() >= 1);
+  for (std::size_t i = 0; i < attn::isa_count(); ++i) {
+    INFO(attn::isa(i).name);
+    while (at < order.size() && order[at] != attn::isa(i).name) ++at;
+    REQUIRE(at < order.size());
+    ++at;
+  }
+  const attn::Isa last = attn::isa(attn::isa_count() - 1);
+  CHECK(last.name == std::string("scalar"));
+  CHECK(last.runnable);
+}
+
+TEST_CASE("isa: the active one is ATTN_ISA, or the best that runs", "[kernels][dispatch]") {
+  REQUIRE(attn::active_isa());
+  const char* wanted = std::getenv("ATTN_ISA");
+  CHECK(attn::active_isa() == (wanted && *wanted ? std::string(wanted) : best_isa()));
+}
+
+TEST_CASE("use_isa: an empty ATTN_ISA counts as not set", "[kernels][dispatch]") {
+  const char* wanted = std::getenv("ATTN_ISA");
+  const std::string before = wanted ? wanted : "";
+  setenv("ATTN_ISA", "", 1);
+  CHECK(attn::use_isa(nullptr).ok());
+  CHECK(attn::active_isa() == best_isa());
+  if (wanted) setenv("ATTN_ISA", before.c_str(), 1);
+  if (!wanted) unsetenv("ATTN_ISA");
+  CHECK(attn::use_isa(nullptr).ok());
+}
+
+TEST_CASE("use_isa: takes what runs, refuses the rest, and null goes back", "[kernels][dispatch]") {
+  const std::string before = attn::active_isa();
+  for (std::size_t i = 0; i < attn::isa_count(); ++i) {
+    const attn::Isa isa = attn::isa(i);
+    INFO(isa.name);
+    const attn::Status status = attn::use_isa(isa.name);
+    CHECK(status.ok() == isa.runnable);
+    if (isa.runnable) CHECK(attn::active_isa() == std::string(isa.name));
+    if (!isa.runnable) CHECK(status.code() == attn::StatusCode::unsupported);
+
+    // An error changes nothing.
+    const std::string now = attn::active_isa();
+    CHECK(attn::use_isa("sse9").code() == attn::StatusCode::invalid_argument);
+    CHECK(std::string(attn::use_isa("sse9").message()).find("sse9") != std::string::npos);
+    CHECK(attn::use_isa("").code() == attn::StatusCode::invalid_argument);
+    CHECK(attn::active_isa() == now);
+
+    CHECK(attn::use_isa(nullptr).ok());
+    CHECK(attn::active_isa() == before);
+  }
+}
+
+TEST_CASE("use_isa: a name of any length is refused in one message", "[kernels][dispatch]") {
+  const std::string before = attn::active_isa();
+  const attn::Status status = attn::use_isa(std::string(5000, 'x').c_str());
+  CHECK(status.code() == attn::StatusCode::invalid_argument);
+  CHECK(std::strlen(status.message()) < 192);
+  CHECK(attn::active_isa() == before);
+}

@@ -1,0 +1,148 @@
+// What the layers do with nothing and with nonsense.
+#include "attn/layers.hpp"
+
+#include <cstdint>
+#include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+
+using attn::AttentionResult;
+using attn::ForwardOptions;
+using attn::MultiHeadAttention;
+using attn::MultiHeadConfig;
+using attn::SelfAttention;
+
+namespace {
+
+template <class Call>
+std::string message_of(Call call) {
+  try {
+    call();
+  } catch (const std::invalid_argument& error) {
+    return error.what();
+  }
+  return "no error";
+}
+
+bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+std::string message(const MultiHeadConfig& config) {
+  return message_of([&] { MultiHeadAttention layer(config); });
+}
+
+// embed_dim 8, two heads of 4, an output projection: `w` serves for all four matrices.
+MultiHeadConfig small_config(const std::vector<float>& w) {
+  MultiHeadConfig config;
+  config.embed_dim = 8;
+  config.num_heads = 2;
+  config.w_q = config.w_k = config.w_v = config.w_o = w.data();
+  return config;
+}
+
+}  // namespace
+
+TEST_CASE("No tokens give empty results", "[refused][layers]") {
+  const std::vector<float> w(64);
+  const MultiHeadAttention layer(small_config(w));
+  ForwardOptions options;
+  options.need_weights = true;
+  const std::int64_t shapes[][2] = {{0, 5}, {5, 0}, {0, 0}};
+  for (const auto& [batch, length] : shapes) {
+    const AttentionResult result = layer.forward(nullptr, batch, length, options);
+    CHECK(result.output.empty());
+    CHECK(result.weights.empty());
+  }
+  const AttentionResult result = SelfAttention(8, 4).forward(nullptr, 0);
+  CHECK(result.output.empty());
+  CHECK(result.weights.empty());
+}
+
+TEST_CASE("SelfAttention names the argument that is wrong", "[refused][layers]") {
+  const std::vector<float> w(64);
+  const std::int64_t huge = std::numeric_limits<std::int64_t>::max();
+  CHECK(message_of([] { SelfAttention(0, 8); }) == "embed_dim must be at least 1, got 0");
+  CHECK(message_of([] { SelfAttention(8, -3); }) == "head_dim must be at least 1, got -3");
+  CHECK(message_of([&] { SelfAttention(huge, 8); }) == "embed_dim must be at most 2147483647, got 9223372036854775807");
+  CHECK(message_of([&] { SelfAttention(8, huge); }) == "head_dim must be at most 2147483647, got 9223372036854775807");
+  CHECK(message_of([] { SelfAttention(8, 715827883); }) == "3 * head_dim must be at most 2147483647, got 2147483649");
+  CHECK(contains(message_of([] { SelfAttention(2147483647, 715827882); }),
+                 "w_q, w_k and w_v: 2147483647 x 715827882 x 3 floats"));
+  CHECK(message_of([&] { SelfAttention(8, 8, nullptr, w.data(), w.data()); }) == "w_q is null");
+  CHECK(message_of([&] { SelfAttention(8, 8, w.data(), nullptr, w.data()); }) == "w_k is null");
+  CHECK(message_of([&] { SelfAttention(8, 8, w.data(), w.data(), nullptr); }) == "w_v is null");
+  CHECK(message_of([&] { SelfAttention(0, 8, w.data(), w.data(), w.data()); }) ==
+        "embed_dim must be at least 1, got 0");
+  CHECK(message_of([&] { SelfAttention(8, 0, w.data(), w.data(), w.data()); }) == "head_dim must be at least 1, got 0");
+  const SelfAttention layer(8, 8);
+  CHECK(message_of([&] { static_cast<void>(layer.forward(w.data(), -1)); }) == "length must be at least 0, got -1");
+  CHECK(message_of([&] { static_cast<void>(layer.forward(nullptr, 1)); }) == "x is null");
+}
+
+TEST_CASE("MultiHeadConfig: the member that is wrong is named with its value", "[refused][layers]") {
+  const std::vector<float> w(144);
+  MultiHeadConfig good;
+  good.embed_dim = 12;
+  good.num_heads = 4;
+  good.w_q = good.w_k = good.w_v = good.w_o = good.b_o = w.data();
+  REQUIRE(message(good) == "no error");
+
+  const auto with = [&](std::int64_t MultiHeadConfig::*member, std::int64_t value) {
+    MultiHeadConfig config = good;
+    config.*member = value;
+    return message(config);
+  };
+  const std::int64_t int_max = 2147483647, huge = std::numeric_limits<std::int64_t>::max();
+  CHECK(with(&MultiHeadConfig::embed_dim, 0) == "embed_dim must be at least 1, got 0");
+  CHECK(with(&MultiHeadConfig::embed_dim, huge) == "embed_dim must be at most 2147483647, got 9223372036854775807");
+  CHECK(with(&MultiHeadConfig::num_heads, -4) == "num_heads must be at least 1, got -4");
+  CHECK(with(&MultiHeadConfig::num_heads, huge) == "num_heads must be at most 2147483647, got 9223372036854775807");
+  CHECK(with(&MultiHeadConfig::kv_heads, -1) == "kv_heads must be at least 0, got -1");
+  CHECK(with(&MultiHeadConfig::kv_heads, 3) == "kv_heads must divide num_heads (4), got 3");
+  CHECK(with(&MultiHeadConfig::kv_heads, 8) == "kv_heads must divide num_heads (4), got 8");
+  CHECK(with(&MultiHeadConfig::head_dim, -1) == "head_dim must be at least 0, got -1");
+  CHECK(with(&MultiHeadConfig::head_dim, int_max) == "num_heads * head_dim must be at most 2147483647, got 8589934588");
+  CHECK(with(&MultiHeadConfig::head_dim, 500000000) ==
+        "(num_heads + 2 * kv_heads) * head_dim must be at most 2147483647, got 6000000000");
+  CHECK(with(&MultiHeadConfig::num_heads, 5) == "num_heads must divide embed_dim (12) if head_dim is not given, got 5");
+
+  const auto without = [&](const float* MultiHeadConfig::*member) {
+    MultiHeadConfig config = good;
+    config.*member = nullptr;
+    return message(config);
+  };
+  CHECK(without(&MultiHeadConfig::w_q) == "w_q is null");
+  CHECK(without(&MultiHeadConfig::w_k) == "w_k is null");
+  CHECK(without(&MultiHeadConfig::w_v) == "w_v is null");
+  CHECK(without(&MultiHeadConfig::w_o) == "b_o is given without w_o");
+  CHECK(without(&MultiHeadConfig::b_o) == "no error");
+}
+
+TEST_CASE("MultiHeadAttention::forward names the argument that is wrong", "[refused][layers]") {
+  const std::vector<float> w(64), x(2 * 3 * 8);
+  const MultiHeadAttention layer(small_config(w));
+  const auto forward = [&](const float* data, std::int64_t batch, std::int64_t length,
+                           const ForwardOptions& options = {}) {
+    return message_of([&] { static_cast<void>(layer.forward(data, batch, length, options)); });
+  };
+  CHECK(forward(x.data(), -1, 3) == "batch must be at least 0, got -1");
+  CHECK(forward(x.data(), 2, -3) == "length must be at least 0, got -3");
+  CHECK(forward(x.data(), 0, -3) == "length must be at least 0, got -3");
+  CHECK(forward(nullptr, 2, 3) == "x is null");
+  CHECK(forward(x.data(), 65536, 65536) == "length must be at most 32767 for a batch of 65536, got 65536");
+  const std::int64_t huge = std::numeric_limits<std::int64_t>::max();
+  CHECK(contains(forward(x.data(), huge, huge), "length must be at most 0 for a batch of 9223372036854775807"));
+  ForwardOptions options;
+  for (const std::int64_t wrong : {-1, 4}) {
+    const std::int64_t lengths[] = {3, wrong};
+    options.key_lengths = lengths;
+    for (const bool need_weights : {false, true}) {
+      options.need_weights = need_weights;
+      const std::string text = forward(x.data(), 2, 3, options);
+      CHECK(contains(text, "key_lengths"));
+      CHECK(contains(text, std::to_string(wrong)));
+    }
+  }
+}

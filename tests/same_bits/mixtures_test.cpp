@@ -1,0 +1,86 @@
+// P1 of random mixtures of all options: stored hashes, every instruction set against scalar, any number of threads.
+#include <cinttypes>
+#include <cstdio>
+#include <vector>
+
+#include "attn/attention.hpp"
+#include "support/catch.hpp"
+#include "support/isas.hpp"
+#include "support/random_problem.hpp"
+
+// Of the output, weights, log-sum-exp and key weight sums of a hundred mixtures each. The same for every compiler and
+// machine: the emulated NEON suite compiles this file, too.
+constexpr std::uint64_t hashes[] = {0x31129a35803d894c, 0x0b67978031ca1a03, 0x2636b2d9478265c6,
+                                    0xa9058e19ec75068e, 0xb43f1aa1755542e6, 0x8c5a009fc1c16493};
+
+TEST_CASE("mixtures: have the bits that they had", "[same_bits][mixtures][bits]") {
+  int round = 0;
+  for (const std::uint64_t want : hashes) {
+    std::uint64_t hash = 0xcbf29ce484222325u;  // FNV-1a
+    for (int i = 0; i < 100; ++i, ++round) {
+      test::Random random(static_cast<std::uint64_t>(5000 + round));
+      test::RandomProblem p(random, attn::Path::streaming);
+      for (const std::uint32_t bits : p.results())
+        for (int byte = 0; byte < 4; ++byte) hash = (hash ^ (bits >> (8 * byte) & 255u)) * 0x100000001b3u;
+    }
+    char digits[24];
+    std::snprintf(digits, sizeof digits, "0x%016" PRIx64, hash);
+    INFO("mixtures " << round - 100 << " to " << round - 1 << " give " << digits);
+    CHECK(hash == want);
+  }
+}
+
+TEST_CASE("mixtures: have the bits of scalar", "[same_bits][mixtures][bits]") {
+  if (test::scalar_is_active()) return;  // with which it is compared
+  for (int round = 0; round < test::rounds(2000); ++round) {
+    test::Random random(static_cast<std::uint64_t>(7000 + round));
+    test::RandomProblem p(random, attn::Path::streaming);
+    INFO("round " << round << ": " << test::describe(p.args()));
+    const std::vector<std::uint32_t> want = test::on_scalar([&] { return p.results(); });
+    REQUIRE(!want.empty());
+    REQUIRE(p.results() == want);
+  }
+}
+
+TEST_CASE("mixtures: with the masks of practice, have the bits of scalar", "[same_bits][mixtures][bits]") {
+  if (test::scalar_is_active()) return;  // with which it is compared
+  for (int round = 0; round < test::rounds(1000); ++round) {
+    test::Random random(static_cast<std::uint64_t>(17000 + round));
+    test::RandomProblem p(random, attn::Path::streaming, round % 30 == 0);
+    p.add_structure(random);
+    INFO("round " << round << ": " << test::describe(p.args()));
+    const std::vector<std::uint32_t> want = test::on_scalar([&] { return p.results(); });
+    REQUIRE(!want.empty());
+    REQUIRE(p.results() == want);
+  }
+}
+
+TEST_CASE("mixtures: have the same bits on any number of threads", "[same_bits][mixtures][bits]") {
+  struct Counted {  // a pool that says how often it was asked
+    attn::ThreadPool pool;
+    int calls = 0;
+    explicit Counted(std::int64_t threads) : pool(threads) {}
+    static void run(void* context, std::int64_t count, attn::Parallel::Task task, void* argument) {
+      Counted& self = *static_cast<Counted*>(context);
+      ++self.calls;
+      const attn::Parallel parallel = self.pool.parallel();
+      parallel.run(parallel.context, count, task, argument);
+    }
+  } two(2), three(3);
+  const int many = test::rounds(300);
+  for (int round = 0; round < many; ++round) {
+    test::Random random(static_cast<std::uint64_t>(9000 + round));
+    test::RandomProblem p(random, attn::Path::streaming, true);
+    INFO("round " << round << ": " << test::describe(p.args()));
+    const std::vector<std::uint32_t> want = p.results();
+    REQUIRE(!want.empty());
+    for (Counted* pool : {&two, &three}) {
+      const attn::Parallel parallel{Counted::run, pool, pool == &two ? 2 : 3};
+      p.args().parallel = &parallel;
+      REQUIRE(p.results() == want);
+      p.args().parallel = nullptr;
+    }
+  }
+  CHECK(two.calls > many / 4);  // small problems stay on the calling thread
+  CHECK(three.calls > many / 4);
+}
