@@ -19,7 +19,7 @@ using test::Random;
 // [B,H,T,D] -> [B,T,H,D] with `pitch` floats from row to row; what is between the rows is `fill`.
 std::vector<float> token_major(const std::vector<float>& x, std::int64_t batch, std::int64_t heads, std::int64_t rows,
                                std::int64_t columns, std::int64_t pitch, float fill = -1e30f) {
-  std::vector<float> y(static_cast<std::size_t>(batch * rows * pitch), fill);
+  std::vector<float> y(batch * rows * pitch, fill);
   for (std::int64_t b = 0; b < batch; ++b)
     for (std::int64_t h = 0; h < heads; ++h)
       for (std::int64_t r = 0; r < rows; ++r)
@@ -173,8 +173,8 @@ TEST_CASE("layout: not a byte outside the tensors is touched", "[inside][attenti
           p.args.causal = random.flip();
           p.args.query.data = q.data(), p.args.key.data = k.data(), p.args.value.data = v.data();
           p.args.output.data = out.data();
-          test::GuardedFloats lse(static_cast<std::size_t>(2 * queries), edge);
-          test::GuardedFloats weights(static_cast<std::size_t>(2 * queries * keys), edge);
+          test::GuardedFloats lse(2 * queries, edge);
+          test::GuardedFloats weights(2 * queries * keys, edge);
           p.args.logsumexp = lse.data();
           if (path == Path::blas && random.flip()) p.args.weights = attn::bhtd(weights.data(), 2, queries, keys);
           INFO(describe(p.args));
@@ -187,7 +187,7 @@ TEST_CASE("layout: keys past the length are not even mapped", "[inside][attentio
   Random random(66);
   for (const std::int64_t length : {1, 7, 16, 33}) {
     Problem p({1, 1, 1, 5, 100, 8, 8}, random);
-    test::GuardedFloats k(static_cast<std::size_t>(length * 8), test::Edge::after), v(k.size(), test::Edge::after);
+    test::GuardedFloats k(length * 8, test::Edge::after), v(k.size(), test::Edge::after);
     std::copy_n(p.k.begin(), k.size(), k.begin());
     std::copy_n(p.v.begin(), v.size(), v.begin());
     p.args.key.data = k.data(), p.args.value.data = v.data();

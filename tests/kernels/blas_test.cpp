@@ -27,10 +27,9 @@ std::vector<double> loops(Op op_a, Op op_b, std::int64_t m, std::int64_t n, std:
       for (std::int64_t l = 0; l < k; ++l) {
         const std::int64_t at_a = op_a == Op::none ? i * lda + l : l * lda + i;
         const std::int64_t at_b = op_b == Op::none ? l * ldb + j : j * ldb + l;
-        sum += static_cast<double>(a[static_cast<std::size_t>(at_a)]) *
-               static_cast<double>(b[static_cast<std::size_t>(at_b)]);
+        sum += static_cast<double>(a[at_a]) * static_cast<double>(b[at_b]);
       }
-      double& to = result[static_cast<std::size_t>(i * ldc + j)];
+      double& to = result[i * ldc + j];
       to = alpha * sum + (beta == 0 ? 0 : beta * to);
     }
   return result;
@@ -51,9 +50,9 @@ TEST_CASE("sgemm is the product of the two matrices", "[kernels][blas]") {
               const std::int64_t gap = 3;
               const std::int64_t lda = (op_a == Op::none ? k : m) + gap, ldb = (op_b == Op::none ? n : k) + gap,
                                  ldc = n + gap;
-              const std::vector<float> a = random.normals(static_cast<std::size_t>((op_a == Op::none ? m : k) * lda));
-              const std::vector<float> b = random.normals(static_cast<std::size_t>((op_b == Op::none ? k : n) * ldb));
-              std::vector<float> c = random.normals(static_cast<std::size_t>(m * ldc));
+              const std::vector<float> a = random.normals((op_a == Op::none ? m : k) * lda);
+              const std::vector<float> b = random.normals((op_b == Op::none ? k : n) * ldb);
+              std::vector<float> c = random.normals(m * ldc);
               const std::vector<double> want =
                   loops(op_a, op_b, m, n, k, 0.75, a, lda, b, ldb, static_cast<double>(beta), c, ldc);
               attn::blas::sgemm(op_a, op_b, m, n, k, 0.75f, a.data(), lda, b.data(), ldb, beta, c.data(), ldc);
@@ -65,8 +64,8 @@ TEST_CASE("sgemm with beta = 0 never reads C", "[kernels][blas]") {
   for (const std::int64_t m : {1, 4})
     for (const std::int64_t k : {0, 3}) {
       CAPTURE(m, k);
-      const std::vector<float> a(static_cast<std::size_t>(m * k), 1.0f), b(static_cast<std::size_t>(k * 20), 2.0f);
-      std::vector<float> c(static_cast<std::size_t>(m * 20), not_a_number);
+      const std::vector<float> a(m * k, 1.0f), b(k * 20, 2.0f);
+      std::vector<float> c(m * 20, not_a_number);
       attn::blas::sgemm(Op::none, Op::none, m, 20, k, 1, a.data(), k, b.data(), 20, 0, c.data(), 20);
       CHECK(c == std::vector<float>(c.size(), 2.0f * static_cast<float>(k)));
     }

@@ -19,10 +19,10 @@ std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t to) { return (n + to - 
 
 std::vector<float> packed_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
                                std::ptrdiff_t width) {
-  std::vector<float> packed(static_cast<std::size_t>(round_up(count, width) * head_dim), 0.0f);
+  std::vector<float> packed(round_up(count, width) * head_dim, 0.0f);
   for (std::ptrdiff_t j = 0; j < count; ++j)
     for (std::ptrdiff_t d = 0; d < head_dim; ++d)
-      packed[static_cast<std::size_t>(j / width * width * head_dim + d * width + j % width)] = keys[j * stride + d];
+      packed[j / width * width * head_dim + d * width + j % width] = keys[j * stride + d];
   return packed;
 }
 
@@ -49,7 +49,7 @@ TEST_CASE("packing: every shape around the panel and vector widths", "[kernels][
         INFO("count " << count << ", dim " << dim << ", padding " << padding);
         const std::ptrdiff_t stride = dim + padding;
         // The source ends where the last row ends, at a forbidden page.
-        test::GuardedFloats source(static_cast<std::size_t>((count - 1) * stride + dim), test::Edge::after);
+        test::GuardedFloats source((count - 1) * stride + dim, test::Edge::after);
         for (float& x : source) x = random.normal();
 
         const std::vector<float> keys = packed_keys(source.data(), stride, count, dim, kernels.panel_keys);

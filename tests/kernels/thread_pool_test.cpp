@@ -25,12 +25,12 @@ void parallel_for(attn::ThreadPool& pool, std::int64_t count, Body body) {
 
 // How often each index came.
 std::vector<int> counts(attn::ThreadPool& pool, std::int64_t count) {
-  std::vector<std::atomic<int>> seen(static_cast<std::size_t>(count));
-  parallel_for(pool, count, [&](std::int64_t i) { seen.at(static_cast<std::size_t>(i)).fetch_add(1); });
+  std::vector<std::atomic<int>> seen(count);
+  parallel_for(pool, count, [&](std::int64_t i) { seen.at(i).fetch_add(1); });
   return {seen.begin(), seen.end()};
 }
 
-std::vector<int> ones(std::int64_t count) { return std::vector<int>(static_cast<std::size_t>(count), 1); }
+std::vector<int> ones(std::int64_t count) { return std::vector<int>(count, 1); }
 
 }  // namespace
 

@@ -7,12 +7,14 @@
 
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/dense.hpp"
 #include "support/isas.hpp"
 #include "support/problem.hpp"
 
 namespace {
 
 using attn::Path;
+using test::Dense;
 using test::describe;
 using test::Problem;
 using test::Random;
@@ -118,26 +120,21 @@ struct Run {
     clean = p.output, clean_lse = p.logsumexp, clean_weights = p.weights;
   }
 
-  std::size_t rows() const { return clean_lse.size(); }
-  std::size_t row(std::int64_t b, std::int64_t h, std::int64_t t) const {
-    return static_cast<std::size_t>((b * p.args.query_heads + h) * p.args.query_length + t);
-  }
-  bool sees(std::size_t row, std::int64_t b, std::int64_t kv_head, std::int64_t j) const {
-    const std::size_t per_head = static_cast<std::size_t>(p.args.query_length);
-    const std::size_t h = row / per_head % static_cast<std::size_t>(p.args.query_heads);
-    const std::size_t batch = row / per_head / static_cast<std::size_t>(p.args.query_heads);
-    return batch == static_cast<std::size_t>(b) &&
-           static_cast<std::int64_t>(h) / (p.args.query_heads / p.args.kv_heads) == kv_head &&
-           oracle.allowed[row * static_cast<std::size_t>(p.args.key_length) + static_cast<std::size_t>(j)];
+  // Rows are counted through all items and heads.
+  std::int64_t rows() const { return p.args.batch * p.args.query_heads * p.args.query_length; }
+  bool sees(std::int64_t row, std::int64_t b, std::int64_t kv_head, std::int64_t j) const {
+    const std::int64_t head = row / p.args.query_length, h = head % p.args.query_heads;
+    return head / p.args.query_heads == b && h / (p.args.query_heads / p.args.kv_heads) == kv_head &&
+           Dense(oracle.allowed, rows(), p.args.key_length)(row, j);
   }
 
   // `poisoned(row, column)` says which outputs must be NaN; all else must be as it was: bit for bit on the streaming
   // path, within rounding on the other, where BLAS may take another kernel. "" if so.
-  std::string judge(const std::function<bool(std::size_t, std::size_t)>& poisoned) const {
-    const std::size_t columns = static_cast<std::size_t>(p.args.value_dim);
-    for (std::size_t r = 0; r < rows(); ++r)
-      for (std::size_t e = 0; e < columns; ++e) {
-        const float got = p.output[r * columns + e], was = clean[r * columns + e];
+  std::string judge(const std::function<bool(std::int64_t, std::int64_t)>& poisoned) const {
+    const Dense now(p.output, rows(), p.args.value_dim), before(clean, rows(), p.args.value_dim);
+    for (std::int64_t r = 0; r < rows(); ++r)
+      for (std::int64_t e = 0; e < p.args.value_dim; ++e) {
+        const float got = now(r, e), was = before(r, e);
         const std::string where = "row " + std::to_string(r) + " column " + std::to_string(e);
         if (poisoned(r, e)) {
           if (!std::isnan(got)) return where + " must be NaN, is " + std::to_string(got);
@@ -152,6 +149,8 @@ struct Run {
     return "";
   }
 
+  Dense<float, 2> output() { return Dense(p.output, rows(), p.args.value_dim); }
+
   Problem p;
   std::string before_ok;
   test::Attended oracle;
@@ -159,10 +158,10 @@ struct Run {
 };
 
 float* key_at(Problem& p, std::int64_t b, std::int64_t h, std::int64_t j) {
-  return p.k.data() + ((b * p.args.kv_heads + h) * p.args.key_length + j) * p.args.head_dim;
+  return &Dense(p.k, p.args.batch, p.args.kv_heads, p.args.key_length, p.args.head_dim)(b, h, j, 0);
 }
 float* value_at(Problem& p, std::int64_t b, std::int64_t h, std::int64_t j) {
-  return p.v.data() + ((b * p.args.kv_heads + h) * p.args.key_length + j) * p.args.value_dim;
+  return &Dense(p.v, p.args.batch, p.args.kv_heads, p.args.key_length, p.args.value_dim)(b, h, j, 0);
 }
 
 }  // namespace
@@ -185,18 +184,17 @@ TEST_CASE("nan: a key reaches the rows that see it, and no other", "[nan][attent
         REQUIRE(run.p.run() == "");
         place = healthy;
         if (std::isnan(poison)) {
-          REQUIRE(run.judge([&](std::size_t r, std::size_t) { return run.sees(r, b, h, j); }) == "");
-          for (std::size_t r = 0; r < run.rows(); ++r) REQUIRE(std::isnan(run.p.logsumexp[r]) == run.sees(r, b, h, j));
+          REQUIRE(run.judge([&](std::int64_t r, std::int64_t) { return run.sees(r, b, h, j); }) == "");
+          for (std::int64_t r = 0; r < run.rows(); ++r) REQUIRE(std::isnan(run.p.logsumexp[r]) == run.sees(r, b, h, j));
         } else {  // what the rows that see it hold is another matter; leave them out
-          for (std::size_t r = 0; r < run.rows(); ++r)
-            for (std::size_t e = 0; run.sees(r, b, h, j) && e < static_cast<std::size_t>(run.p.args.value_dim); ++e)
-              run.p.output[r * static_cast<std::size_t>(run.p.args.value_dim) + e] =
-                  run.clean[r * static_cast<std::size_t>(run.p.args.value_dim) + e];
-          REQUIRE(run.judge([](std::size_t, std::size_t) { return false; }) == "");
+          for (std::int64_t r = 0; r < run.rows(); ++r)
+            for (std::int64_t e = 0; run.sees(r, b, h, j) && e < run.p.args.value_dim; ++e)
+              run.output()(r, e) = Dense(run.clean, run.rows(), run.p.args.value_dim)(r, e);
+          REQUIRE(run.judge([](std::int64_t, std::int64_t) { return false; }) == "");
         }
         // No weight goes to an excluded key, and the weights of the other rows are as they were.
         for (std::size_t i = 0; i < run.p.weights.size(); ++i) {
-          const std::size_t r = i / static_cast<std::size_t>(run.p.args.key_length);
+          const std::int64_t r = static_cast<std::int64_t>(i) / run.p.args.key_length;
           if (!run.oracle.allowed[i]) REQUIRE(run.p.weights[i] == 0);
           if (run.oracle.allowed[i] && run.sees(r, b, h, j) && std::isnan(poison))
             REQUIRE(std::isnan(run.p.weights[i]));
@@ -226,13 +224,10 @@ TEST_CASE("nan: a value reaches its column of the rows that see it", "[nan][atte
         place = poison;
         REQUIRE(run.p.run() == "");
         place = healthy;
-        const auto hit = [&](std::size_t r, std::size_t e) {
-          return run.sees(r, b, h, j) && e == static_cast<std::size_t>(column);
-        };
+        const auto hit = [&](std::int64_t r, std::int64_t e) { return run.sees(r, b, h, j) && e == column; };
         if (std::isinf(poison))  // the column is that infinity (or NaN if the weight underflowed, which it cannot here)
-          for (std::size_t r = 0; r < run.rows(); ++r) {
-            float& got =
-                run.p.output[r * static_cast<std::size_t>(run.p.args.value_dim) + static_cast<std::size_t>(column)];
+          for (std::int64_t r = 0; r < run.rows(); ++r) {
+            float& got = run.output()(r, column);
             if (!run.sees(r, b, h, j)) continue;
             REQUIRE(got == poison);
             got = path == Path::streaming ? test::from_bits(test::canonical_nan) : quiet_nan;
@@ -251,16 +246,16 @@ TEST_CASE("nan: a query spoils its own row only", "[nan][attention]") {
     INFO(mask.what << ": " << describe(run.p.args));
     REQUIRE(run.before_ok == "");
     for (int i = 0; i < 12; ++i) {
-      const std::size_t victim = static_cast<std::size_t>(random.integer(0, static_cast<std::int64_t>(run.rows()) - 1));
+      const std::int64_t victim = random.integer(0, run.rows() - 1);
       INFO("row " << victim);
-      float& place = run.p.q[victim * static_cast<std::size_t>(run.p.args.head_dim)];
+      float& place = Dense(run.p.q, run.rows(), run.p.args.head_dim)(victim, 0);
       const float healthy = place;
       place = quiet_nan;
       REQUIRE(run.p.run() == "");
       place = healthy;
       // A row without keys is empty, whatever its query holds.
       const bool empty = run.clean_lse[victim] == -infinity;
-      REQUIRE(run.judge([&](std::size_t r, std::size_t) { return r == victim && !empty; }) == "");
+      REQUIRE(run.judge([&](std::int64_t r, std::int64_t) { return r == victim && !empty; }) == "");
       REQUIRE(std::isnan(run.p.logsumexp[victim]) == !empty);
     }
   }

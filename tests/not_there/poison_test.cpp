@@ -11,6 +11,7 @@
 
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/dense.hpp"
 #include "support/guard.hpp"
 #include "support/problem.hpp"
 
@@ -54,7 +55,7 @@ TEST_CASE("poison: a bias is not seen where the key is excluded", "[not_there][a
     p.want_weights();
     p.want_key_weight_sums();
     const int64_t rows = a.query_length, keys = a.key_length;
-    std::vector<std::uint8_t> mask(static_cast<std::size_t>(rows * keys));
+    std::vector<std::uint8_t> mask(rows * keys);
     for (std::uint8_t& m : mask) m = random.integer(0, 2) > 0;
     std::vector<float> bias = random.normals(mask.size());
     const int64_t lengths[] = {keys - 7, keys};
@@ -68,8 +69,7 @@ TEST_CASE("poison: a bias is not seen where the key is excluded", "[not_there][a
     for (const float poison : {quiet_nan, infinity, -infinity}) {
       for (int64_t t = 0; t < rows; ++t)
         for (int64_t j = 0; j < keys; ++j)  // excluded in both items: of the second, the last query sees the last key
-          if (!mask[static_cast<std::size_t>(t * keys + j)] || j > keys - rows + t)
-            bias[static_cast<std::size_t>(t * keys + j)] = poison;
+          if (!test::Dense(mask, rows, keys)(t, j) || j > keys - rows + t) test::Dense(bias, rows, keys)(t, j) = poison;
       REQUIRE(p.run() == "");
       CHECK(as_before(path, p.output, output) == "");
       CHECK(as_before(path, p.weights, weights) == "");
@@ -88,16 +88,15 @@ TEST_CASE("poison: a bias that is NaN spoils the rows that see it", "[not_there]
     p.want_logsumexp();
     p.want_weights();
     const int64_t rows = p.args.query_length, keys = p.args.key_length;
-    std::vector<float> bias = random.normals(static_cast<std::size_t>(rows * keys));
+    std::vector<float> bias = random.normals(rows * keys);
     p.args.bias = {bias.data(), 0, 0, keys, 1};
     REQUIRE(p.run() == "");
     const std::vector<float> clean = p.output;
     const int64_t victim = rows - 2;
-    bias[static_cast<std::size_t>(victim * keys + keys - 1)] = quiet_nan;
+    bias[victim * keys + keys - 1] = quiet_nan;
     REQUIRE(p.check() == "");  // the oracle knows which rows are NaN
-    const std::size_t columns = static_cast<std::size_t>(p.args.value_dim);
     for (std::size_t i = 0; i < p.output.size(); ++i) {
-      const bool hit = i / columns % static_cast<std::size_t>(rows) == static_cast<std::size_t>(victim);
+      const bool hit = static_cast<int64_t>(i) / p.args.value_dim % rows == victim;
       REQUIRE(std::isnan(p.output[i]) == hit);
       if (!hit && path == Path::streaming) REQUIRE(test::bits(p.output[i]) == test::bits(clean[i]));
     }
@@ -155,9 +154,8 @@ TEST_CASE("poison: halves beyond the length, and under a mask", "[not_there][att
       a.key.dtype = a.value.dtype = type;
       const int64_t lengths[] = {keys - 9, keys - 1};
       a.key_lengths = lengths;
-      std::vector<std::uint8_t> mask(static_cast<std::size_t>(rows * keys));
-      for (int64_t i = 0; i < rows * keys; ++i)
-        mask[static_cast<std::size_t>(i)] = (by_row ? (i / keys + i % keys) % 3 : i % keys % 3) != 0;
+      std::vector<std::uint8_t> mask(rows * keys);
+      for (int64_t i = 0; i < rows * keys; ++i) mask[i] = (by_row ? (i / keys + i % keys) % 3 : i % keys % 3) != 0;
       a.mask = {mask.data(), 0, 0, keys, 1};
       INFO(s.name << ", " << test::name_of(path) << ", by row " << by_row);
       REQUIRE(p.check() == "");
@@ -179,14 +177,14 @@ TEST_CASE("poison: halves beyond the length, and under a mask", "[not_there][att
       const int64_t j = 5;
       std::fill_n(v.begin() + j * a.value_dim, a.value_dim, static_cast<std::uint16_t>(0x7fff));
       REQUIRE(p.run() == "");
-      const std::size_t columns = static_cast<std::size_t>(a.value_dim);
+      const test::Dense now(p.output, a.batch, a.query_heads, rows, a.value_dim);
+      const test::Dense before(clean, a.batch, a.query_heads, rows, a.value_dim);
       for (int64_t t = 0; t < rows; ++t)
-        for (std::size_t e = 0; e < columns; ++e) {
-          const std::size_t at = static_cast<std::size_t>(t) * columns + e;  // item 0, head 0
-          if (mask[static_cast<std::size_t>(t * keys + j)]) {
-            REQUIRE(std::isnan(p.output[at]));
+        for (int64_t e = 0; e < a.value_dim; ++e) {
+          if (test::Dense(mask, rows, keys)(t, j)) {
+            REQUIRE(std::isnan(now(0, 0, t, e)));
           } else if (path == Path::streaming) {
-            REQUIRE(test::bits(p.output[at]) == test::bits(clean[at]));
+            REQUIRE(test::bits(now(0, 0, t, e)) == test::bits(before(0, 0, t, e)));
           }
         }
     }
@@ -244,8 +242,8 @@ TEST_CASE("poison: not a byte beside masks, biases and halves is touched", "[not
         attn::AttentionArgs& a = p.args;
         a.path = path;
         a.softcap = 3;
-        test::GuardedFloats bias(static_cast<std::size_t>(rows * keys), edge), mask(bias.size() / 4 + 1, edge),
-            k(static_cast<std::size_t>((keys * dim + 1) / 2), edge), v(k.size(), edge);
+        test::GuardedFloats bias(rows * keys, edge), mask(bias.size() / 4 + 1, edge), k((keys * dim + 1) / 2, edge),
+            v(k.size(), edge);
         for (float& x : bias) x = random.normal();
         std::fill(k.begin(), k.end(), 0.5f), std::fill(v.begin(), v.end(), 0.5f);  // halves 0 and 0x3f00
         // Flush with the forbidden page on the side in question.

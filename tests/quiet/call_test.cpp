@@ -189,7 +189,7 @@ TEST_CASE("call: repeats, single batch items and changed neighbours give the sam
                                 std::vector<float>(want.begin() + b * size, want.begin() + (b + 1) * size)) == "");
   }
   // Another first row changes the first row only.
-  for (std::int64_t d = 0; d < s.head_dim; ++d) p.q[static_cast<std::size_t>(d)] += 1;
+  for (std::int64_t d = 0; d < s.head_dim; ++d) p.q[d] += 1;
   REQUIRE(p.run() == "");
   CHECK_FALSE(std::equal(want.begin(), want.begin() + s.value_dim, p.output.begin()));
   CHECK(std::equal(want.begin() + s.value_dim, want.end(), p.output.begin() + s.value_dim));

@@ -38,22 +38,22 @@ class Marks {
     mark(a, 1);
     int64_t shared = 0;
     for_elements(b, [&](int64_t at) {
-      for (int64_t i = 0; i < b.element_bytes; ++i) shared += counts_.at(static_cast<std::size_t>(at + i));
+      for (int64_t i = 0; i < b.element_bytes; ++i) shared += counts_.at(at + i);
     });
     mark(a, -1);
     return shared;
   }
   bool distinct(const View& v) {
     bool distinct = true;
-    for_elements(v, [&](int64_t at) { distinct &= counts_.at(static_cast<std::size_t>(at))++ == 0; });
-    for_elements(v, [&](int64_t at) { counts_.at(static_cast<std::size_t>(at)) = 0; });
+    for_elements(v, [&](int64_t at) { distinct &= counts_.at(at)++ == 0; });
+    for_elements(v, [&](int64_t at) { counts_.at(at) = 0; });
     return distinct;
   }
 
  private:
   void mark(const View& v, int by) {
     for_elements(v, [&](int64_t at) {
-      for (int64_t i = 0; i < v.element_bytes; ++i) counts_.at(static_cast<std::size_t>(at + i)) += by;
+      for (int64_t i = 0; i < v.element_bytes; ++i) counts_.at(at + i) += by;
     });
   }
   std::vector<int> counts_ = std::vector<int>(most_bytes);

@@ -76,7 +76,7 @@ TEST_CASE("hard data: within the derived bound", "[right]") {
   SECTION("huge logits, a new maximum in every block") {
     for (float& x : p.q) x = std::fabs(x) * 8;
     for (std::int64_t j = 0; j < 1500; ++j)
-      for (std::int64_t d = 0; d < 32; ++d) p.k[static_cast<std::size_t>(j * 32 + d)] = 0.01f * static_cast<float>(j);
+      for (std::int64_t d = 0; d < 32; ++d) p.k[j * 32 + d] = 0.01f * static_cast<float>(j);
   }
   SECTION("huge logits of both signs") {
     for (float& x : p.k) x *= 20;

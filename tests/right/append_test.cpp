@@ -9,6 +9,7 @@
 #include "attn/kv_cache.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/dense.hpp"
 #include "support/problem.hpp"
 #include "support/random.hpp"
 
@@ -56,18 +57,17 @@ TEST_CASE("kv cache: the new rows, at each sequence's place, and nothing else", 
     const int64_t used[] = {1, 5}, added[] = {3, ragged ? 2 : 3};
     CHECK(c.lengths[0] == used[0] + added[0]);
     CHECK(c.lengths[1] == used[1] + added[1]);
+    const test::Dense key_cache(c.key_cache, 2, 3, 8, 7), value_cache(c.value_cache, 2, 3, 8, 7);
+    const test::Dense keys(c.keys, 2, 3, 3, 4), values(c.values, 2, 3, 3, 5);  // of values, the heads stand in the rows
     for (int64_t b = 0; b < 2; ++b)
       for (int64_t h = 0; h < 3; ++h)
         for (int64_t j = 0; j < 8; ++j)
           for (int64_t d = 0; d < 7; ++d) {
-            const std::size_t at = static_cast<std::size_t>(((b * 3 + h) * 8 + j) * 7 + d);
             const int64_t r = j - used[b];
             const bool fresh = r >= 0 && r < added[b];
             CAPTURE(b, h, j, d, ragged);
-            CHECK(c.key_cache[at] ==
-                  (fresh && d < 4 ? c.keys[static_cast<std::size_t>(((b * 3 + h) * 3 + r) * 4 + d)] : test::canary));
-            CHECK(c.value_cache[at] ==
-                  (fresh && d < 5 ? c.values[static_cast<std::size_t>(((b * 3 + r) * 3 + h) * 5 + d)] : test::canary));
+            CHECK(key_cache(b, h, j, d) == (fresh && d < 4 ? keys(b, h, r, d) : test::canary));
+            CHECK(value_cache(b, h, j, d) == (fresh && d < 5 ? values(b, r, h, d) : test::canary));
           }
   }
 }
@@ -209,11 +209,11 @@ TEST_CASE("kv cache: decoding token by token is prefill to the last bit", "[righ
   a.key_lengths = counts;
   a.alignment = attn::Alignment::top_left;
   REQUIRE(attn::attention(a).ok());
+  const test::Dense step_by_step(decoded, batch, heads, length, value_dim);
+  const test::Dense at_once(prefill.output, batch, heads, length, value_dim);
   for (int64_t b = 0; b < batch; ++b)
     for (int64_t h = 0; h < heads; ++h)
       for (int64_t t = 0; t < counts[b]; ++t)
-        for (int64_t e = 0; e < value_dim; ++e) {
-          const std::size_t at = static_cast<std::size_t>(((b * heads + h) * length + t) * value_dim + e);
-          REQUIRE(test::bits(decoded[at]) == test::bits(prefill.output[at]));
-        }
+        for (int64_t e = 0; e < value_dim; ++e)
+          REQUIRE(test::bits(step_by_step(b, h, t, e)) == test::bits(at_once(b, h, t, e)));
 }

@@ -10,6 +10,7 @@
 #include "attn/attention.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/dense.hpp"
 #include "support/isas.hpp"
 #include "support/problem.hpp"
 #include "support/random.hpp"
@@ -29,9 +30,9 @@ struct Parts {
       : parts(p),
         rows(r),
         value_dim(e),
-        outputs(random.normals(static_cast<std::size_t>(p * r * e))),
-        output(static_cast<std::size_t>(r * e), test::canary),
-        sum(static_cast<std::size_t>(r), test::canary) {
+        outputs(random.normals(p * r * e)),
+        output(r * e, test::canary),
+        sum(r, test::canary) {
     for (std::int64_t i = 0; i < p * r; ++i) sums.push_back(random.uniform(-80, 80));
     args.parts = p, args.rows = r, args.value_dim = e;
     args.outputs = outputs.data(), args.part_stride = r * e, args.row_stride = e;
@@ -49,15 +50,15 @@ struct Parts {
       for (std::int64_t i = 0; i < parts; ++i) top = std::fmax(top, lse(sums_before, i, r));
       const bool none = std::isinf(top) && top < 0;
       for (std::int64_t i = 0; i < parts && !none; ++i) total += std::exp(lse(sums_before, i, r) - top);
-      if (!test::close(static_cast<double>(sum[static_cast<std::size_t>(r)]), none ? top : top + std::log(total), 1e-5))
+      if (!test::close(static_cast<double>(sum[r]), none ? top : top + std::log(total), 1e-5))
         return "logsumexp of row " + std::to_string(r);
       for (std::int64_t e = 0; e < value_dim; ++e) {
         double want = 0;
         for (std::int64_t i = 0; i < parts && !none; ++i)
           if (lse(sums_before, i, r) != -std::numeric_limits<double>::infinity())
             want += std::exp(lse(sums_before, i, r) - top) / total *
-                    static_cast<double>(parts_before[static_cast<std::size_t>((i * rows + r) * value_dim + e)]);
-        const float got = output[static_cast<std::size_t>(r * value_dim + e)];
+                    static_cast<double>(test::Dense(parts_before, parts, rows, value_dim)(i, r, e));
+        const float got = test::Dense(output, rows, value_dim)(r, e);
         if (!test::close(static_cast<double>(got), want, 1e-6)) return "row " + std::to_string(r);
         if (none && test::bits(got) != 0) return "an empty row must be +0";
       }
@@ -65,7 +66,7 @@ struct Parts {
     return "";
   }
   double lse(const std::vector<float>& from, std::int64_t i, std::int64_t r) const {
-    return static_cast<double>(from[static_cast<std::size_t>(i * rows + r)]);
+    return static_cast<double>(test::Dense(from, parts, rows)(i, r));
   }
 };
 
@@ -97,8 +98,7 @@ TEST_CASE("merge: attention over split keys is attention over all", "[right][mer
     REQUIRE(whole.run() == "");
 
     const std::int64_t parts = random.integer(1, 5), rows = s.batch * s.query_heads * s.query_length;
-    std::vector<float> outputs(static_cast<std::size_t>(parts * rows * s.value_dim)),
-        sums(static_cast<std::size_t>(parts * rows));
+    std::vector<float> outputs(parts * rows * s.value_dim), sums(parts * rows);
     std::int64_t first = 0;
     for (std::int64_t i = 0; i < parts; ++i) {
       const std::int64_t end = i + 1 == parts ? s.key_length : random.integer(first, s.key_length);
@@ -151,9 +151,8 @@ TEST_CASE("merge: many parts are as exact as few, and large values stay finite",
       for (std::int64_t e = 0; e < 17; ++e) {
         double want = 0;
         for (std::int64_t i = 0; i < parts; ++i)
-          want += std::exp(p.lse(p.sums, i, 0)) / total *
-                  static_cast<double>(p.outputs[static_cast<std::size_t>(i * 17 + e)]);
-        const double got = static_cast<double>(p.output[static_cast<std::size_t>(e)]);
+          want += std::exp(p.lse(p.sums, i, 0)) / total * static_cast<double>(p.outputs[i * 17 + e]);
+        const double got = static_cast<double>(p.output[e]);
         CHECK(test::close(got, want, 0x1p-24 * value * (8 + 4 * largest)));  // attn/merge.hpp
         if (equal) CHECK(got == static_cast<double>(0.1f));
       }

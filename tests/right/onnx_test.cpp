@@ -115,8 +115,8 @@ TEST_CASE("onnx: the oracle agrees with ONNX in all cases", "[right][onnx]") {
       for (std::int64_t h = 0; h < a.query_heads; ++h)
         for (std::int64_t t = 0; t < a.query_length; ++t)
           for (std::int64_t e = 0; e < a.value_dim; ++e, ++i)
-            got[static_cast<std::size_t>(b * a.output.batch_stride + h * a.output.head_stride +
-                                         t * a.output.row_stride + e)] = static_cast<float>(attended.output[i]);
+            got[b * a.output.batch_stride + h * a.output.head_stride + t * a.output.row_stride + e] =
+                static_cast<float>(attended.output[i]);
     const Array& y = file.array("Y");
     CHECK(compare(got, y, bound_of(y, test::dtype_named(y.dtype))) == "");
     if (!has_qk) continue;

@@ -341,7 +341,7 @@ TEST_CASE("overflow: what a mean of equal values may lose", "[right][overflow]")
       largest_error = std::max(largest_error, std::fabs(static_cast<double>(x) - 1));
     }
     double sum = 0;
-    for (std::int64_t j = 0; j < keys; ++j) sum += static_cast<double>(p.weights[static_cast<std::size_t>(j)]);
+    for (std::int64_t j = 0; j < keys; ++j) sum += static_cast<double>(p.weights[j]);
     CHECK(std::fabs(sum - 1) <= (longest / 16 + 6 * blocks + 6) * u);
   }
   if (keys == 512) CHECK(largest_error > 1e-5);  // the bound is no wider than what happens calls for
@@ -350,7 +350,7 @@ TEST_CASE("overflow: what a mean of equal values may lose", "[right][overflow]")
 TEST_CASE("overflow: what the sum of a softmax may lose", "[right][overflow]") {
   const std::int64_t columns = GENERATE(1, 16, 65537, 1000003);
   const float score = GENERATE(-16.64f, -12.0f, -1.0f);
-  std::vector<float> x(static_cast<std::size_t>(columns), score);
+  std::vector<float> x(columns, score);
   x[0] = 0;
   REQUIRE(attn::softmax(x.data(), x.data(), 1, columns, columns, columns).ok());
   double sum = 0;

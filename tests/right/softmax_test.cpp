@@ -73,7 +73,7 @@ void check_row(const std::vector<float>& x, float scale = 1) {
 }
 
 std::vector<float> uniform_row(Random& random, std::int64_t n, float spread) {
-  std::vector<float> x(static_cast<std::size_t>(n));
+  std::vector<float> x(n);
   for (float& value : x) value = random.uniform(-spread, spread);
   return x;
 }
@@ -122,8 +122,8 @@ TEST_CASE("softmax: unaligned, in place, padded and upside-down rows", "[right][
       for (const Layout layout : {Layout{0, 0, false, false}, Layout{3, 0, false, false}, Layout{0, 7, false, false},
                                   Layout{1, 2, true, false}, Layout{2, 1, false, true}, Layout{16, 16, true, true}}) {
         const std::int64_t x_pitch = n + layout.x_pad, y_pitch = n + layout.y_pad;
-        std::vector<float> x = random.normals(static_cast<std::size_t>(offset + rows * x_pitch + 16));
-        std::vector<float> y(static_cast<std::size_t>(offset + rows * y_pitch + 16), canary);
+        std::vector<float> x = random.normals(offset + rows * x_pitch + 16);
+        std::vector<float> y(offset + rows * y_pitch + 16, canary);
         const std::int64_t x_stride = layout.x_reversed ? -x_pitch : x_pitch;
         const std::int64_t y_stride = layout.y_reversed ? -y_pitch : y_pitch;
         const std::int64_t x_start = offset + (layout.x_reversed ? (rows - 1) * x_pitch : 0);
@@ -152,7 +152,7 @@ TEST_CASE("softmax: not a byte outside the rows is touched", "[right][softmax]")
   CAPTURE(random.seed());
   for (const test::Edge edge : {test::Edge::before, test::Edge::after})
     for (std::int64_t n = 1; n <= 70; ++n) {
-      test::GuardedFloats x(static_cast<std::size_t>(2 * n), edge), y(static_cast<std::size_t>(2 * n), edge);
+      test::GuardedFloats x(2 * n, edge), y(2 * n, edge);
       for (float& value : x) value = random.normal();
       for (float& value : y) value = canary;
       INFO("columns " << n);

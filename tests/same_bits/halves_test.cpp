@@ -106,7 +106,7 @@ TEST_CASE("attention of halves: a half output is the float output, rounded once"
       const std::vector<std::uint16_t> want = narrowed(p.output, type);
       // Rows of an odd pitch, whose gaps stay as they are.
       const int64_t pitch = value_dim + 3;
-      std::vector<std::uint16_t> got(static_cast<std::size_t>(2 * rows * pitch + 1), 0xabcd);
+      std::vector<std::uint16_t> got(2 * rows * pitch + 1, 0xabcd);
       p.args.output = {got.data() + 1, 0, rows * pitch, pitch, type};
       INFO(test::describe(p.args));
       REQUIRE(p.run() == "");
@@ -129,8 +129,7 @@ TEST_CASE("attention of halves: any strides give the bits of dense", "[same_bits
   for (const int64_t rows : {1, 4, 30})
     for (const int64_t dim : {1, 7, 32, 33}) {
       constexpr int64_t heads = 2, keys = 45;
-      std::vector<std::uint16_t> q(static_cast<std::size_t>(heads * rows * dim)),
-          k(heads * keys * q.size() / (heads * rows)), v;
+      std::vector<std::uint16_t> q(heads * rows * dim), k(heads * keys * q.size() / (heads * rows)), v;
       for (std::uint16_t& h : q) h = draw(random, type);
       for (std::uint16_t& h : k) h = draw(random, type);
       v = k;
@@ -145,7 +144,7 @@ TEST_CASE("attention of halves: any strides give the bits of dense", "[same_bits
       std::vector<std::vector<std::uint16_t>> copies;
       const auto spread = [&](const std::vector<std::uint16_t>& x, int64_t n, bool backwards) {
         const int64_t pitch = heads * dim + 5;
-        std::vector<std::uint16_t> y(static_cast<std::size_t>(n * pitch + 1), 0x7fff);
+        std::vector<std::uint16_t> y(n * pitch + 1, 0x7fff);
         for (int64_t h = 0; h < heads; ++h)
           for (int64_t r = 0; r < n; ++r)
             std::copy_n(x.begin() + (h * n + r) * dim, dim,
@@ -224,10 +223,9 @@ TEST_CASE("attention of halves: NaN and infinity of any payload are those of flo
         for (std::size_t i = 0; i < floats[t]->size(); ++i) halves[t].push_back(draw(random, type));
         if (round % 3 == t)  // infinite, signalling or quiet, of either sign; or subnormal
           for (int poison = 0; poison < 2; ++poison)
-            halves[t][static_cast<std::size_t>(random.integer(0, static_cast<int64_t>(halves[t].size()) - 1))] =
-                static_cast<std::uint16_t>(
-                    random.integer(0, 1) << 15 |
-                    (poison == 0 ? infinite + random.integer(0, 3) * 21 : random.integer(1, 0x7f)));
+            halves[t][random.integer(0, static_cast<int64_t>(halves[t].size()) - 1)] = static_cast<std::uint16_t>(
+                random.integer(0, 1) << 15 |
+                (poison == 0 ? infinite + random.integer(0, 3) * 21 : random.integer(1, 0x7f)));
         for (std::size_t i = 0; i < floats[t]->size(); ++i) (*floats[t])[i] = Stored::number(halves[t][i], type);
         tensors[t]->data = halves[t].data(), tensors[t]->dtype = type;
       }

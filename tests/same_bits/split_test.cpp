@@ -54,16 +54,16 @@ struct Part {
                                                                : item.keys - item.queries);
     a.alignment = attn::Alignment::given, a.query_offsets = &offset;
 
-    output.assign(static_cast<std::size_t>(a.query_heads * rows * a.value_dim), test::canary);
+    output.assign(a.query_heads * rows * a.value_dim, test::canary);
     a.output = attn::bhtd(output.data(), a.query_heads, rows, a.value_dim);
     a.output.dtype = whole.output.dtype;
     a.weights = {}, a.logsumexp = a.key_weight_sums = nullptr;
     if (wanted == Wanted::output) return;
-    log_sum_exp.assign(static_cast<std::size_t>(a.query_heads * rows), test::canary);
+    log_sum_exp.assign(a.query_heads * rows, test::canary);
     a.logsumexp = log_sum_exp.data();
-    weights.assign(static_cast<std::size_t>(a.query_heads * rows * a.key_length), test::canary);
+    weights.assign(a.query_heads * rows * a.key_length, test::canary);
     a.weights = attn::bhtd(weights.data(), a.query_heads, rows, a.key_length);
-    sums.assign(static_cast<std::size_t>(a.query_heads * a.key_length), test::canary);
+    sums.assign(a.query_heads * a.key_length, test::canary);
     a.key_weight_sums = sums.data();
   }
   Part(const Part&) = delete;

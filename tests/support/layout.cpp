@@ -41,8 +41,7 @@ std::string gaps_kept(const Strided& s, const Dims& dims, float fill) {
     for (std::int64_t h = 0; h < dims.heads; ++h)
       for (std::int64_t r = 0; r < dims.rows; ++r)
         for (std::int64_t c = 0; c < dims.columns; ++c)
-          element[static_cast<std::size_t>(s.start + b * s.batch_stride + h * s.head_stride + r * s.row_stride + c)] =
-              1;
+          element[s.start + b * s.batch_stride + h * s.head_stride + r * s.row_stride + c] = 1;
   for (std::size_t i = 0; i < element.size(); ++i)
     if (!element[i] && bits(s.storage[i]) != bits(fill))
       return "float " + std::to_string(i) + " between the rows was written";

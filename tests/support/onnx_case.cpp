@@ -110,8 +110,7 @@ void OnnxCase::set_mask(const Array& array) {
   const int64_t columns = size(array, 0), rows = static_cast<int64_t>(stored.size()) / columns;
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < args.key_length; ++j) {
-      const float x = j < columns ? stored[static_cast<std::size_t>(r * columns + j)]
-                                  : (is_bool ? 0 : -std::numeric_limits<float>::infinity());
+      const float x = j < columns ? stored[r * columns + j] : (is_bool ? 0 : -std::numeric_limits<float>::infinity());
       if (is_bool) mask_.push_back(x != 0);
       if (!is_bool) bias_.push_back(x);
     }
@@ -138,7 +137,7 @@ void OnnxCase::set_options() {
     key_lengths_ = file.array("nonpad_kv_seqlen").integers();
     attributes.nonpad_kv_seqlen = key_lengths_.data();
   }
-  offsets_.resize(static_cast<std::size_t>(args.batch));
+  offsets_.resize(args.batch);
   attn::options::onnx(args, attributes, offsets_.data());
   qk_mode = static_cast<int>(number("qk_matmul_output_mode", 0));
 }

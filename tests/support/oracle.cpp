@@ -148,8 +148,8 @@ Attended attend(const AttentionArgs& a) {
   const int64_t all_queries = a.cu_query_lengths ? a.cu_query_lengths[a.batch] : a.batch * a.query_length;
   const int64_t all_keys = a.cu_key_lengths ? a.cu_key_lengths[a.batch] : a.batch * a.key_length;
   result.output.resize(static_cast<std::size_t>(all_queries * a.query_heads) * columns);
-  result.log_sum_exp.resize(static_cast<std::size_t>(all_queries * a.query_heads));
-  result.key_weight_sums.resize(static_cast<std::size_t>(all_keys * a.query_heads));
+  result.log_sum_exp.resize(all_queries * a.query_heads);
+  result.key_weight_sums.resize(all_keys * a.query_heads);
 
   for (int64_t b = 0; b < a.batch; ++b) {
     const Item x = item_of(a, b);
@@ -159,7 +159,7 @@ Attended attend(const AttentionArgs& a) {
           a.cu_query_lengths ? h * all_queries + x.first_query : (b * a.query_heads + h) * x.queries;
       const int64_t first_sum = a.cu_key_lengths ? h * all_keys + x.first_key : (b * a.query_heads + h) * x.all_keys;
       for (int64_t t = 0; t < x.queries; ++t) {
-        std::vector<double> s, weights(static_cast<std::size_t>(x.all_keys));
+        std::vector<double> s, weights(x.all_keys);
         std::vector<char> allowed;
         for (int64_t j = 0; j < x.all_keys; ++j) {
           allowed.push_back(may_attend(a, x, h, t, j));
@@ -180,7 +180,7 @@ Attended attend(const AttentionArgs& a) {
         for (int64_t j = 0; j < x.all_keys; ++j) {
           const std::size_t i = static_cast<std::size_t>(j);
           if (!allowed[i] || log_sum == -infinity) continue;
-          result.key_weight_sums[static_cast<std::size_t>(first_sum + j)] += weights[i];
+          result.key_weight_sums[first_sum + j] += weights[i];
           for (std::size_t e = 0; e < columns; ++e) {
             const double value = element_of(a.value, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j,
                                             static_cast<int64_t>(e));

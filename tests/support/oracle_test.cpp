@@ -253,8 +253,7 @@ TEST_CASE("oracle: the error of a float32 score is as promised", "[support][orac
       for (int64_t t = 0; t < rows; ++t)
         for (int64_t j = 0; j < keys; ++j) {
           float s = 0;
-          for (int64_t d = 0; d < dim; ++d)
-            s = std::fma(p.q[static_cast<std::size_t>(t * dim + d)], p.k[static_cast<std::size_t>(j * dim + d)], s);
+          for (int64_t d = 0; d < dim; ++d) s = std::fma(p.q[t * dim + d], p.k[j * dim + d], s);
           s = s * (1 / std::sqrt(static_cast<float>(dim)));
           if (a.softcap != 0) s = a.softcap * std::tanh(s * (1 / a.softcap));
           if (a.alibi_slopes) s = std::fma(-kind.slope, std::fabs(static_cast<float>(keys - rows + t - j)), s);

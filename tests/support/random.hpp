@@ -47,7 +47,7 @@ class Random {
 
   template <class T>
   const T& pick(const std::vector<T>& from) {
-    return from[static_cast<std::size_t>(integer(0, static_cast<std::int64_t>(from.size()) - 1))];
+    return from[integer(0, static_cast<std::int64_t>(from.size()) - 1)];
   }
 
   std::vector<float> normals(std::size_t n) {

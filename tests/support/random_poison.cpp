@@ -42,21 +42,20 @@ const RandomProblem::Seen& RandomProblem::seen() {
                   keys = packed ? a.cu_key_lengths[b + 1] - first_key : a.key_length;
     for (int64_t h = 0; h < a.query_heads; ++h) {
       const int64_t kv_head = h / (a.query_heads / a.kv_heads);
-      std::vector<char> keys_seen(static_cast<std::size_t>(keys));
+      std::vector<char> keys_seen(keys);
       for (int64_t t = 0; t < queries; ++t) {
         bool any = false;
         for (int64_t j = 0; j < keys; ++j) {
           if (!allowed[next++]) continue;
-          any = true, keys_seen[static_cast<std::size_t>(j)] = 1;
+          any = true, keys_seen[j] = 1;
           if (a.bias.data)
-            seen.bias[static_cast<std::size_t>(a.bias.data - bias_.data() + b * a.bias.batch_stride +
-                                               h * a.bias.head_stride + t * a.bias.row_stride +
-                                               j * a.bias.column_stride)] = 1;
+            seen.bias[a.bias.data - bias_.data() + b * a.bias.batch_stride + h * a.bias.head_stride +
+                      t * a.bias.row_stride + j * a.bias.column_stride] = 1;
         }
         if (any) mark(seen.q, q_.strided, item, h, first_query + t, a.head_dim);
       }
       for (int64_t j = 0; j < keys; ++j)
-        if (keys_seen[static_cast<std::size_t>(j)]) {
+        if (keys_seen[j]) {
           mark(seen.k, k_.strided, item, kv_head, first_key + j, a.head_dim);
           mark(seen.v, v_.strided, item, kv_head, first_key + j, a.value_dim);
         }

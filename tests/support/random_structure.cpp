@@ -22,20 +22,20 @@ void RandomProblem::add_structure(Random& random) {
   std::vector<int64_t> lengths, starts;
   for (int64_t b = 0; b < a.batch; ++b)
     lengths.push_back(random.integer(0, keys)), starts.push_back(random.integer(0, keys));
-  std::vector<char> kept_rows(static_cast<std::size_t>(rows)), kept_blocks(37);
+  std::vector<char> kept_rows(rows), kept_blocks(37);
   for (char& kept : kept_rows) kept = random.integer(0, 2) != 0;
   for (char& kept : kept_blocks) kept = random.flip();
   const int64_t one = random.integer(0, keys - 1);
   const auto allowed = [&](int64_t b, int64_t h, int64_t t, int64_t j) {
     switch (kind) {
       case Kind::padding:
-        return j < lengths[static_cast<std::size_t>(b)];
+        return j < lengths[b];
       case Kind::left_padding:
-        return j >= starts[static_cast<std::size_t>(b)];
+        return j >= starts[b];
       case Kind::blocks:
-        return kept_blocks[static_cast<std::size_t>((h * 31 + t / size * 7 + j / size * 3) % 37)] != 0;
+        return kept_blocks[(h * 31 + t / size * 7 + j / size * 3) % 37] != 0;
       case Kind::rows:
-        return kept_rows[static_cast<std::size_t>(t)] != 0;
+        return kept_rows[t] != 0;
       case Kind::one_key:
         return j == (one + t / size) % keys;
     }
