@@ -5,8 +5,8 @@
 // n is found by adding 1.5 * 2^23: the sum's low bits hold n as an integer, and its last place is worth 1.
 //
 // 2^f is a polynomial of degree 6, minimax in relative error with the constant term fixed at 1 (so that the largest
-// key weighs exactly 1); approximation error 5.3e-9, a tenth of half an ULP (coefficients.py). tests/exp_test.cpp tries
-// every float.
+// key weighs exactly 1); approximation error 5.3e-9, a tenth of half an ULP (coefficients.py).
+// tests/kernels/exp_test.cpp tries every float.
 //
 // A result below 2^-126 is 0: subnormals are slow on many CPUs, and flushed in some callers' modes.
 #pragma once

@@ -171,7 +171,7 @@ TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back",
   }
 }
 
-TEST_CASE("overflow: beside an infinite key, and where the right row is empty or NaN", "[overflow]") {
+TEST_CASE("overflow: beside an infinite key, and where the right row is empty or NaN", "[right][overflow]") {
   const Path path = GENERATE(Path::blas, Path::streaming);
   const float infinity = std::numeric_limits<float>::infinity();
   Problem p({1, 1, 1, 1, 2, 2, 1});
