@@ -2,6 +2,7 @@
 # One command for each thing that a developer does. Each one sets up what it needs.
 #   sh cmake/dev.sh demo      build and run two examples
 #   sh cmake/dev.sh test      build and run all tests, once per instruction set; or: test PRESET; or with arguments of ctest
+#   sh cmake/dev.sh hashes    rewrite tests/same_bits/hashes.txt, once the results are right; git diff shows what changed
 #   sh cmake/dev.sh bench     build and run the benchmarks; further arguments go to attn_bench
 #   sh cmake/dev.sh arm       build for 64-bit Arm and run the tests in emulation
 #   sh cmake/dev.sh peers     compare with other libraries; further arguments go to bench/peers.py
@@ -147,6 +148,21 @@ test_all() {
   ctest --test-dir "$folder" --output-on-failure --no-tests=error -j "$jobs" "$@"
 }
 
+# Scalar defines the bits. Results are stored only if they are right by the oracle.
+hashes() {
+  build release "" --target attn_tests
+  ATTN_ISA=scalar
+  ATTN_EXPECT_ISA=scalar
+  export ATTN_ISA ATTN_EXPECT_ISA
+  say "attn_tests [support],[right]"
+  "$folder/tests/attn_tests" "[support],[right]" || stop "results that are not right have no hashes"
+  say "attn_tests [hashes]"
+  ATTN_WRITE_HASHES=$out/hashes.txt "$folder/tests/attn_tests" "[hashes]" || stop "these tests fail whatever the hashes"
+  cmp -s "$out/hashes.txt" tests/same_bits/hashes.txt && say "no hash changed" && return
+  cp "$out/hashes.txt" tests/same_bits/hashes.txt
+  say "rewrote tests/same_bits/hashes.txt"
+}
+
 bench() {
   build release libbenchmark-dev --target attn_bench
   say "attn_bench"
@@ -252,8 +268,8 @@ $result: sh cmake/dev.sh $*"
 command=${1:-}
 [ $# = 0 ] || shift
 case $command in
-  demo | bench | arm | peers | tidy) choose_folder; "$command" "$@" ;;
+  demo | hashes | bench | arm | peers | tidy) choose_folder; "$command" "$@" ;;
   test) choose_folder; test_all "$@" ;;
   format | check) "$command" "$@" ;;
-  *) sed -n '2,11s/^# //p' "$0"; exit 2 ;;
+  *) sed -n '2,12s/^# //p' "$0"; exit 2 ;;
 esac

@@ -77,7 +77,7 @@ TEST_CASE("layout: [B,T,H,D] views, padded rows and packed QKV equal dense", "[i
     for (std::int64_t row = 0; row < B * query_length; ++row)
       std::copy_n(results.begin() + row * pitch, H * D, want.begin() + row * pitch + H * D);
     p.args.query = {q.data(), attn::DType::f32, query_length * pitch, D, pitch};
-    p.args.output = {q.data() + H * D, query_length * pitch, D, pitch};
+    p.args.output = {q.data() + H * D, attn::DType::f32, query_length * pitch, D, pitch};
     REQUIRE(p.run() == "");
     if (path == Path::streaming) CHECK(test::bits_difference(q, want) == "");
     CHECK(test::difference(q, want, 4e-6) == "");

@@ -2,95 +2,70 @@
 // status names both and nothing is written, where they only touch all is well.
 #include <algorithm>
 #include <cstring>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/compare.hpp"
-#include "support/problem.hpp"
+#include "support/options.hpp"
 
 namespace {
 
 using attn::AttentionArgs;
 using attn::Path;
 using std::int64_t;
+using test::OptionMemory;
 
-// Batch 2, heads 4 over 2, 3 queries, 4 keys, head_dim 5, value_dim 6; packed: 5 queries, 7 keys in all.
-constexpr test::Shape shape{2, 4, 2, 3, 4, 5, 6};
+// Batch 2, or packed: the same rows and keys as one item.
+constexpr int64_t rows = 3, keys = 4;
+const test::Shape shape = test::option_shape(rows, keys);
 
 struct Result {
   const char* name;
-  int64_t floats, packed_floats;  // packed: 0, not served
-  bool blas_only;
-  std::function<void(AttentionArgs&, float*)> set;
+  int64_t floats;  // of one item
+  bool served_packed, blas_only;
+  void (*set)(AttentionArgs&, float*);
 };
 
 const Result results[] = {
-    {"output", 2 * 4 * 3 * 6, 4 * 5 * 6, false,
-     [](AttentionArgs& a, float* x) { a.output = attn::bhtd(x, 4, a.cu_query_lengths ? 5 : 3, 6); }},
-    {"weights", 2 * 4 * 3 * 4, 0, false, [](AttentionArgs& a, float* x) { a.weights = attn::bhtd(x, 4, 3, 4); }},
-    {"scores", 2 * 4 * 3 * 4, 0, true, [](AttentionArgs& a, float* x) { a.scores = attn::bhtd(x, 4, 3, 4); }},
-    {"logsumexp", 2 * 4 * 3, 4 * 5, false, [](AttentionArgs& a, float* x) { a.logsumexp = x; }},
-    {"key_weight_sums", 2 * 4 * 4, 4 * 7, false, [](AttentionArgs& a, float* x) { a.key_weight_sums = x; }},
+    {"output", 4 * rows * 37, true, false, [](AttentionArgs& a, float* x) { a.output = attn::bhtd(x, 4, rows, 37); }},
+    {"weights", 4 * rows* keys, false, false,
+     [](AttentionArgs& a, float* x) { a.weights = attn::bhtd(x, 4, rows, keys); }},
+    {"scores", 4 * rows* keys, false, true,
+     [](AttentionArgs& a, float* x) { a.scores = attn::bhtd(x, 4, rows, keys); }},
+    {"logsumexp", 4 * rows, true, false, [](AttentionArgs& a, float* x) { a.logsumexp = x; }},
+    {"key_weight_sums", 4 * keys, true, false, [](AttentionArgs& a, float* x) { a.key_weight_sums = x; }},
 };
 
-// What is read: its bytes, of which those of integers must hold something that is valid.
-struct Input {
-  const char* name;
-  std::vector<int64_t> integers;
-  std::size_t bytes;
-  std::function<void(AttentionArgs&, const void*)> set;
-};
+// How many floats the call writes; 0 if it is not served.
+int64_t floats_of(const Result& result, const AttentionArgs& a) {
+  if (result.blas_only && a.path != Path::blas) return 0;
+  if (a.cu_query_lengths) return result.served_packed ? result.floats : 0;
+  return shape.batch * result.floats;
+}
 
 template <class T>
 const T* as(const void* x) {
   return static_cast<const T*>(x);
 }
 
-const std::vector<Input>& inputs() {
-  static const int64_t cu_queries[] = {0, 2, 5}, cu_keys[] = {0, 4, 7};
-  static const std::vector<Input> list = {
-      {"query",
-       {},
-       2 * 4 * 3 * 5 * 4,
-       [](AttentionArgs& a, const void* x) { a.query = attn::bhtd(as<float>(x), 4, 3, 5); }},
-      {"key",
-       {},
-       2 * 2 * 4 * 5 * 4,
-       [](AttentionArgs& a, const void* x) { a.key = attn::bhtd(as<float>(x), 2, 4, 5); }},
-      {"value",
-       {},
-       2 * 2 * 4 * 6 * 2,
-       [](AttentionArgs& a, const void* x) { a.value = attn::bhtd(as<attn::f16>(x), 2, 4, 6); }},
-      {"mask",
-       {},
-       3 * 4,
-       [](AttentionArgs& a, const void* x) {
-         a.mask = {as<std::uint8_t>(x), 0, 0, 4, 1};
-       }},
-      {"bias",
-       {},
-       2 * 4 * 4,
-       [](AttentionArgs& a, const void* x) {
-         a.bias = {as<float>(x), 4, 0, 0, 1};
-       }},
-      {"alibi_slopes", {}, 4 * 4, [](AttentionArgs& a, const void* x) { a.alibi_slopes = as<float>(x); }},
-      {"sinks", {}, 4 * 4, [](AttentionArgs& a, const void* x) { a.sinks = as<float>(x); }},
-      {"query_offsets",
-       {0, -1},
-       16,
-       [](AttentionArgs& a, const void* x) { a.alignment = attn::Alignment::given, a.query_offsets = as<int64_t>(x); }},
-      {"key_lengths", {3, 2}, 16, [](AttentionArgs& a, const void* x) { a.key_lengths = as<int64_t>(x); }},
-      {"cu_query_lengths",
-       {0, 2, 5},
-       24,
-       [](AttentionArgs& a, const void* x) { a.cu_query_lengths = as<int64_t>(x), a.cu_key_lengths = cu_keys; }},
-      {"cu_key_lengths",
-       {0, 4, 7},
-       24,
-       [](AttentionArgs& a, const void* x) { a.cu_query_lengths = cu_queries, a.cu_key_lengths = as<int64_t>(x); }},
-  };
+// Something that is read, and the option that has it read.
+struct Input {
+  test::OptionInput array;
+  const test::Option* option;
+};
+
+std::vector<Input> inputs(const test::Problem& p, const OptionMemory& memory) {
+  const std::size_t q_bytes = p.q.size() * 4, k_bytes = p.k.size() * 4, v_bytes = p.v.size() * 2;
+  std::vector<Input> list = {
+      {{"query", p.q.data(), q_bytes, [](AttentionArgs& a, const void* x) { a.query.data = x; }}, nullptr},
+      {{"key", p.k.data(), k_bytes, [](AttentionArgs& a, const void* x) { a.key.data = x; }}, nullptr},
+      {{"value", memory.f16.data(), v_bytes,
+        [](AttentionArgs& a, const void* x) { a.value = attn::bhtd(as<attn::f16>(x), 2, keys, 37); }},
+       nullptr}};
+  for (const test::Option& option : test::options())
+    if (option.reads)
+      for (const test::OptionInput& array : option.reads(memory)) list.push_back({array, &option});
   return list;
 }
 
@@ -113,20 +88,26 @@ void check_refused(const AttentionArgs& a, const char* one, const char* other, c
 
 TEST_CASE("overlap: of every result with everything that is read", "[refused][attention][error]") {
   const Path path = GENERATE(Path::blas, Path::streaming);
+  OptionMemory options_memory(rows, keys);
+  test::Random random(85);
+  test::Problem plain(shape, random);
   for (const Result& result : results)
-    for (const Input& input : inputs()) {
-      const bool packed = std::strncmp(input.name, "cu_", 3) == 0;
-      const int64_t floats = packed ? result.packed_floats : result.floats;
-      if (floats == 0 || (result.blas_only && path != Path::blas)) continue;
-      test::Random random(85);
-      test::Problem p(shape, random);
+    for (const Input& input : inputs(plain, options_memory)) {
+      test::Problem p(shape);
       AttentionArgs& a = p.args;
+      a.query = plain.args.query;
+      a.key = plain.args.key;
+      a.value = plain.args.value;
       a.path = path;
+      if (input.option) input.option->set(p, options_memory);
+      const int64_t floats = floats_of(result, a);
+      if (floats == 0) continue;
       // The result stands in the middle, the input at its first or last bytes, or close before or behind it. Multiples
       // of eight bytes, for the integers' sake.
-      constexpr std::size_t room = 1024;
-      const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float), step = 8;
-      const std::size_t input_end = (input.bytes + step - 1) / step * step;
+      constexpr std::size_t room = 2048, step = 8;
+      const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
+      const std::size_t input_end = (input.array.bytes + step - 1) / step * step;
+      REQUIRE(input_end + step <= room);
       std::vector<float> memory((bytes + 2 * room) / sizeof(float), 1.0f);
       char* const base = reinterpret_cast<char*>(memory.data());
       const struct {
@@ -139,24 +120,18 @@ TEST_CASE("overlap: of every result with everything that is read", "[refused][at
                     {room + bytes, false}};
       for (const auto& at : places) {
         std::fill(memory.begin(), memory.end(), 1.0f);
-        if (!input.integers.empty()) std::memcpy(base + at.place, input.integers.data(), input.bytes);
+        std::memcpy(base + at.place, input.array.data, input.array.bytes);
         AttentionArgs call = a;
-        input.set(call, base + at.place);
-        // Dense, as the packed tensors are [1, heads, 5 or 7, columns].
-        if (packed) {
-          call.query = attn::bhtd(as<float>(a.query.data), 4, 5, 5);
-          call.key = attn::bhtd(as<float>(a.key.data), 2, 7, 5);
-          call.value = attn::bhtd(as<float>(a.value.data), 2, 7, 6);
-          call.output = attn::bhtd(p.output.data(), 4, 5, 6);
-        }
+        input.array.place(call, base + at.place);
         result.set(call, memory.data() + room / sizeof(float));
         // The end of an input may be less than a step, and its last bytes not be shared at all.
-        const bool shared = at.shared && (at.place >= room || at.place + input.bytes > room);
+        const bool shared = at.shared && (at.place >= room || at.place + input.array.bytes > room);
         if (shared) {
-          check_refused(call, result.name, input.name, memory);
+          check_refused(call, result.name, input.array.argument, memory);
         } else {
           const attn::Status status = attn::attention(call);
-          INFO(result.name << " beside " << input.name << ", " << test::name_of(path) << ": " << status.message());
+          INFO(result.name << " beside " << input.array.argument << ", " << test::name_of(path) << ": "
+                           << status.message());
           CHECK(status.ok());
         }
       }
@@ -166,25 +141,21 @@ TEST_CASE("overlap: of every result with everything that is read", "[refused][at
 TEST_CASE("overlap: of every result with every other", "[refused][attention][error]") {
   const Path path = GENERATE(Path::blas, Path::streaming);
   const bool packed = GENERATE(false, true);
-  static const int64_t cu_queries[] = {0, 2, 5}, cu_keys[] = {0, 4, 7};
+  OptionMemory options_memory(rows, keys);
   for (const Result& one : results)
     for (const Result& other : results) {
-      const int64_t n = packed ? one.packed_floats : one.floats, m = packed ? other.packed_floats : other.floats;
+      test::Random random(86);
+      test::Problem p(shape, random);
+      p.args.path = path;
+      if (packed) {
+        p.args.cu_query_lengths = options_memory.cu_queries.data();
+        p.args.cu_key_lengths = options_memory.cu_keys.data();
+      }
+      const int64_t n = floats_of(one, p.args), m = floats_of(other, p.args);
       if (&one == &other || n == 0 || m == 0) continue;
-      if ((one.blas_only || other.blas_only) && path != Path::blas) continue;
       for (const bool shared : {true, false}) {
-        test::Random random(86);
-        test::Problem p(shape, random);
         AttentionArgs a = p.args;
-        a.path = path;
-        if (packed) {
-          a.cu_query_lengths = cu_queries, a.cu_key_lengths = cu_keys;
-          a.query = attn::bhtd(as<float>(a.query.data), 4, 5, 5);
-          a.key = attn::bhtd(as<float>(a.key.data), 2, 7, 5);
-          a.value = attn::bhtd(as<float>(a.value.data), 2, 7, 6);
-          a.output = attn::bhtd(p.output.data(), 4, 5, 6);
-        }
-        std::vector<float> memory(static_cast<std::size_t>(n + m), 1.0f);
+        std::vector<float> memory(n + m, 1.0f);
         one.set(a, memory.data());
         other.set(a, memory.data() + n - (shared ? 1 : 0));  // the last element of the one is the other's first
         if (shared) {

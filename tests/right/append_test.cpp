@@ -178,8 +178,8 @@ TEST_CASE("kv cache: decoding token by token is prefill to the last bit", "[righ
   attn::AppendArgs append;
   append.batch = batch, append.kv_heads = kv_heads, append.capacity = length;
   append.head_dim = dim, append.value_dim = value_dim;
-  append.key_cache = {keys.data(), a.key.batch_stride, a.key.head_stride, dim, type};
-  append.value_cache = {values.data(), a.value.batch_stride, a.value.head_stride, value_dim, type};
+  append.key_cache = {keys.data(), type, a.key.batch_stride, a.key.head_stride, dim};
+  append.value_cache = {values.data(), type, a.value.batch_stride, a.value.head_stride, value_dim};
   int64_t lengths[batch] = {}, new_lengths[batch] = {};
   append.lengths = lengths, append.new_lengths = new_lengths;
 

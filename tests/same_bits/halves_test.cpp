@@ -107,7 +107,7 @@ TEST_CASE("attention of halves: a half output is the float output, rounded once"
       // Rows of an odd pitch, whose gaps stay as they are.
       const int64_t pitch = value_dim + 3;
       std::vector<std::uint16_t> got(2 * rows * pitch + 1, 0xabcd);
-      p.args.output = {got.data() + 1, 0, rows * pitch, pitch, type};
+      p.args.output = {got.data() + 1, type, 0, rows * pitch, pitch};
       INFO(test::describe(p.args));
       REQUIRE(p.run() == "");
       bool same = got[0] == 0xabcd;
@@ -199,7 +199,7 @@ TEST_CASE("attention of halves: not a byte beside Q, K, V and output", "[same_bi
         p.args.query = {flush(q, sizes[0]), type, 0, 0, dim};
         p.args.key = {flush(k, sizes[1]), type, 0, 0, dim};
         p.args.value = {flush(v, sizes[1]), type, 0, 0, dim};
-        p.args.output = {flush(out, sizes[0]), 0, 0, dim, type};
+        p.args.output = {flush(out, sizes[0]), type, 0, 0, dim};
         INFO(test::describe(p.args));
         REQUIRE(p.check() == "");
       }

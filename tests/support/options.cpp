@@ -1,0 +1,301 @@
+#include "support/options.hpp"
+
+#include <cstring>
+#include <limits>
+
+namespace test {
+namespace {
+
+using attn::AttentionArgs;
+using attn::DType;
+using std::int64_t;
+
+constexpr int64_t items = 2, heads = 4;
+
+template <class T>
+const T* as(const void* x) {
+  return static_cast<const T*>(x);
+}
+
+template <class T>
+OptionInput input(const char* argument, const std::vector<T>& x, std::size_t count,
+                  void (*place)(AttentionArgs&, const void*)) {
+  return {argument, x.data(), count * sizeof(T), place};
+}
+
+std::vector<OptionInput> mask_of(const OptionMemory& m, std::size_t count) {
+  return {input("mask", m.mask, count, [](AttentionArgs& a, const void* x) { a.mask.data = as<std::uint8_t>(x); })};
+}
+std::vector<OptionInput> bias_of(const std::vector<float>& bias, std::size_t count) {
+  return {input("bias", bias, count, [](AttentionArgs& a, const void* x) { a.bias.data = as<float>(x); })};
+}
+std::size_t matrix(const OptionMemory& m) { return static_cast<std::size_t>(m.rows * m.keys); }
+
+void spoil_bias(OptionMemory& m) { m.bias[m.bias.size() / 2] = std::numeric_limits<float>::quiet_NaN(); }
+
+void store_inputs(Problem& p, const std::vector<std::uint16_t>& halves, DType type) {
+  for (attn::Tensor* x : {&p.args.query, &p.args.key, &p.args.value}) {
+    x->data = halves.data();
+    x->dtype = type;
+  }
+}
+
+void store_output(Problem& p, OptionMemory& m, DType type) {
+  p.args.output.data = m.halves_out.data();
+  p.args.output.dtype = type;
+}
+
+void add_scores(std::vector<Option>& list) {
+  list.push_back({"scale", [](Problem& p, OptionMemory&) { p.args.scale = 1.5f; }});
+  list.push_back({"softcap", [](Problem& p, OptionMemory&) { p.args.softcap = 1.5f; }});
+  list.push_back({"alibi", [](Problem& p, OptionMemory& m) { p.args.alibi_slopes = m.slopes.data(); },
+                  [](const OptionMemory& m) -> std::vector<OptionInput> {
+                    return {input("alibi_slopes", m.slopes, heads,
+                                  [](AttentionArgs& a, const void* x) { a.alibi_slopes = as<float>(x); })};
+                  },
+                  [](OptionMemory& m) { m.slopes[2] = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back(
+      {"sinks", [](Problem& p, OptionMemory& m) { p.args.sinks = m.sinks.data(); },
+       [](const OptionMemory& m) -> std::vector<OptionInput> {
+         return {input("sinks", m.sinks, heads, [](AttentionArgs& a, const void* x) { a.sinks = as<float>(x); })};
+       },
+       [](OptionMemory& m) { m.sinks[2] = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back({"bias",
+                  [](Problem& p, OptionMemory& m) {
+                    p.args.bias = {m.bias.data(), 0, m.rows * m.keys, m.keys, 1};
+                  },
+                  [](const OptionMemory& m) { return bias_of(m.bias, heads * matrix(m)); }, spoil_bias});
+  list.push_back({"bias, transposed",
+                  [](Problem& p, OptionMemory& m) {
+                    p.args.bias = {m.bias.data(), 0, 0, 1, m.rows};
+                  },
+                  [](const OptionMemory& m) { return bias_of(m.bias, matrix(m)); },
+                  [](OptionMemory& m) { m.bias[1] = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back({"bias of items",
+                  [](Problem& p, OptionMemory& m) {
+                    p.args.bias = {m.item_bias.data(), heads * m.rows * m.keys, m.rows * m.keys, m.keys, 1};
+                  },
+                  [](const OptionMemory& m) { return bias_of(m.item_bias, items * heads * matrix(m)); },
+                  [](OptionMemory& m) { m.item_bias.back() = std::numeric_limits<float>::quiet_NaN(); }});
+}
+
+void add_keys(std::vector<Option>& list) {
+  list.push_back({"causal", [](Problem& p, OptionMemory&) { p.args.causal = true; }});
+  list.push_back({"window_left", [](Problem& p, OptionMemory&) { p.args.window_left = 3; }});
+  list.push_back({"window_right", [](Problem& p, OptionMemory&) { p.args.window_right = 2; }});
+  list.push_back({"alignment", [](Problem& p, OptionMemory&) {
+                    p.args.window_left = p.args.window_right = 2;
+                    p.args.alignment = attn::Alignment::top_left;
+                  }});
+  list.push_back({"query_offsets",
+                  [](Problem& p, OptionMemory& m) {
+                    p.args.window_left = p.args.window_right = 2;
+                    p.args.alignment = attn::Alignment::given;
+                    p.args.query_offsets = m.offsets.data();
+                  },
+                  [](const OptionMemory& m) -> std::vector<OptionInput> {
+                    return {input("query_offsets", m.offsets, items,
+                                  [](AttentionArgs& a, const void* x) { a.query_offsets = as<int64_t>(x); })};
+                  }});
+  list.push_back({"key_lengths", [](Problem& p, OptionMemory& m) { p.args.key_lengths = m.lengths.data(); },
+                  [](const OptionMemory& m) -> std::vector<OptionInput> {
+                    return {input("key_lengths", m.lengths, items,
+                                  [](AttentionArgs& a, const void* x) { a.key_lengths = as<int64_t>(x); })};
+                  }});
+  list.push_back({"mask",
+                  [](Problem& p, OptionMemory& m) {
+                    p.args.mask = {m.mask.data(), 0, m.rows * m.keys, m.keys, 1};
+                  },
+                  [](const OptionMemory& m) { return mask_of(m, heads * matrix(m)); }});
+  list.push_back({"mask, transposed",
+                  [](Problem& p, OptionMemory& m) {
+                    p.args.mask = {m.mask.data(), 0, 0, 1, m.rows};
+                  },
+                  [](const OptionMemory& m) { return mask_of(m, matrix(m)); }});
+  list.push_back({"mask of keys",
+                  [](Problem& p, OptionMemory& m) {
+                    p.args.mask = {m.mask.data(), m.keys / 2, 0, 0, 1};
+                  },
+                  [](const OptionMemory& m) { return mask_of(m, static_cast<std::size_t>(m.keys / 2 + m.keys)); }});
+  list.push_back({"packed",
+                  [](Problem& p, OptionMemory& m) {
+                    p.args.cu_query_lengths = m.cu_queries.data();
+                    p.args.cu_key_lengths = m.cu_keys.data();
+                  },
+                  [](const OptionMemory& m) -> std::vector<OptionInput> {
+                    return {input("cu_query_lengths", m.cu_queries, items + 1,
+                                  [](AttentionArgs& a, const void* x) { a.cu_query_lengths = as<int64_t>(x); }),
+                            input("cu_key_lengths", m.cu_keys, items + 1,
+                                  [](AttentionArgs& a, const void* x) { a.cu_key_lengths = as<int64_t>(x); })};
+                  }});
+}
+
+void add_types_and_results(std::vector<Option>& list) {
+  list.push_back({"f16", [](Problem& p, OptionMemory& m) { store_inputs(p, m.f16, DType::f16); }, nullptr,
+                  [](OptionMemory& m) { m.f16[5] = 0x7fff; }});
+  list.push_back({"bf16", [](Problem& p, OptionMemory& m) { store_inputs(p, m.bf16, DType::bf16); }, nullptr,
+                  [](OptionMemory& m) { m.bf16[5] = 0x7fff; }});
+  const auto add_result = [&](const char* name, void (*set)(Problem&, OptionMemory&), bool blas_only = false) {
+    Option option{name, set};
+    option.changes_output = false;
+    option.blas_only = blas_only;
+    list.push_back(option);
+  };
+  add_result("output in f16", [](Problem& p, OptionMemory& m) { store_output(p, m, DType::f16); });
+  add_result("output in bf16", [](Problem& p, OptionMemory& m) { store_output(p, m, DType::bf16); });
+  add_result("logsumexp", [](Problem& p, OptionMemory&) { p.want_logsumexp(); });
+  add_result("weights and their sums", [](Problem& p, OptionMemory&) {
+    p.want_weights();
+    p.want_key_weight_sums();
+  });
+  const auto want_scores = [](Problem& p, OptionMemory&) { p.want_scores(attn::ScoresStage::biased); };
+  add_result("scores", want_scores, true);
+}
+
+// ---- Members: a new one does not compile here until it has a name, and then the coverage tests ask for its option
+// ----
+
+class Lister {
+ public:
+  explicit Lister(AttentionArgs& args) : start_(reinterpret_cast<const char*>(&args)) {}
+
+  template <class T>
+  void add(const std::string& name, T& x) {
+    list.push_back({name, static_cast<std::size_t>(reinterpret_cast<const char*>(&x) - start_), sizeof x});
+  }
+  void add(const std::string& name, attn::Tensor& x) {
+    [[maybe_unused]] auto& [a, b, c, d, e] = x;
+    add_tensor(name, x);
+  }
+  void add(const std::string& name, attn::Output& x) {
+    [[maybe_unused]] auto& [a, b, c, d, e] = x;
+    add_tensor(name, x);
+  }
+  void add(const std::string& name, attn::Mask& x) {
+    [[maybe_unused]] auto& [a, b, c, d, e] = x;
+    add_quad(name, x);
+  }
+  void add(const std::string& name, attn::Bias& x) {
+    [[maybe_unused]] auto& [a, b, c, d, e] = x;
+    add_quad(name, x);
+  }
+
+  std::vector<Member> list;
+
+ private:
+  template <class T>
+  void add_tensor(const std::string& name, T& x) {
+    add(name + ".data", x.data);
+    add(name + ".dtype", x.dtype);
+    add(name + ".batch_stride", x.batch_stride);
+    add(name + ".head_stride", x.head_stride);
+    add(name + ".row_stride", x.row_stride);
+  }
+  template <class T>
+  void add_quad(const std::string& name, T& x) {
+    add(name + ".data", x.data);
+    add(name + ".batch_stride", x.batch_stride);
+    add(name + ".head_stride", x.head_stride);
+    add(name + ".row_stride", x.row_stride);
+    add(name + ".column_stride", x.column_stride);
+  }
+
+  const char* start_;
+};
+
+std::vector<Member> list_members(AttentionArgs& args) {
+  auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key, value, output,
+         weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap, causal, window_left, window_right,
+         alignment, query_offsets, key_lengths, mask, bias, alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path,
+         parallel, workspace, workspace_bytes] = args;
+  Lister members(args);
+  members.add("batch", batch);
+  members.add("query_heads", query_heads);
+  members.add("kv_heads", kv_heads);
+  members.add("query_length", query_length);
+  members.add("key_length", key_length);
+  members.add("head_dim", head_dim);
+  members.add("value_dim", value_dim);
+  members.add("query", query);
+  members.add("key", key);
+  members.add("value", value);
+  members.add("output", output);
+  members.add("weights", weights);
+  members.add("scores", scores);
+  members.add("scores_stage", scores_stage);
+  members.add("logsumexp", logsumexp);
+  members.add("key_weight_sums", key_weight_sums);
+  members.add("scale", scale);
+  members.add("softcap", softcap);
+  members.add("causal", causal);
+  members.add("window_left", window_left);
+  members.add("window_right", window_right);
+  members.add("alignment", alignment);
+  members.add("query_offsets", query_offsets);
+  members.add("key_lengths", key_lengths);
+  members.add("mask", mask);
+  members.add("bias", bias);
+  members.add("alibi_slopes", alibi_slopes);
+  members.add("sinks", sinks);
+  members.add("cu_query_lengths", cu_query_lengths);
+  members.add("cu_key_lengths", cu_key_lengths);
+  members.add("path", path);
+  members.add("parallel", parallel);
+  members.add("workspace", workspace);
+  members.add("workspace_bytes", workspace_bytes);
+  return members.list;
+}
+
+}  // namespace
+
+OptionMemory::OptionMemory(int64_t rows, int64_t keys) : rows(rows), keys(keys) {
+  const Shape shape = option_shape(rows, keys);
+  Random random(87);
+  for (int64_t i = 0; i < heads * rows * keys; ++i) mask.push_back(random.integer(0, 2) != 0);
+  bias = random.normals(mask.size());
+  for (std::size_t i = 0; i < bias.size(); i += 17) bias[i] = -std::numeric_limits<float>::infinity();
+  slopes = {0.5f, 0.25f, 0.125f, 0.0625f};
+  sinks = {1.0f, -2.0f, 0.25f, -std::numeric_limits<float>::infinity()};
+  for (int64_t i = 0; i < items * heads * keys * shape.value_dim; ++i) {
+    const int sign = random.flip() ? 0x8000 : 0;
+    f16.push_back(static_cast<std::uint16_t>(sign | random.integer(0x3000, 0x3fff)));
+    bf16.push_back(static_cast<std::uint16_t>(sign | random.integer(0x3e80, 0x3fff)));
+  }
+  cu_queries = {0, rows / 3, rows};
+  cu_keys = {0, keys * 53 / 60, keys};
+  lengths = {keys - (29 * keys + 599) / 600, keys / 15};
+  offsets = {4, 11};
+  item_bias = random.normals(items * bias.size());
+  halves_out.resize(items * heads * rows * shape.value_dim);
+}
+
+const std::vector<Option>& options() {
+  static const std::vector<Option> list = [] {
+    std::vector<Option> all;
+    add_scores(all);
+    add_keys(all);
+    add_types_and_results(all);
+    return all;
+  }();
+  return list;
+}
+
+const std::vector<Member>& members() {
+  static const std::vector<Member> list = [] {
+    AttentionArgs args;
+    return list_members(args);
+  }();
+  return list;
+}
+
+std::vector<std::string> changed_members(const AttentionArgs& args) {
+  const AttentionArgs defaults;
+  std::vector<std::string> names;
+  for (const Member& m : members())
+    if (std::memcmp(reinterpret_cast<const char*>(&args) + m.offset,
+                    reinterpret_cast<const char*>(&defaults) + m.offset, m.bytes) != 0)
+      names.push_back(m.name);
+  return names;
+}
+
+}  // namespace test

@@ -1,0 +1,60 @@
+// Every option of AttentionArgs, once. Tests loop over this list: effect (right/), bits (same_bits/), poison
+// (not_there/), overlap (refused/), the C interface (right/c_options_test.cpp).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "attn/attention.hpp"
+#include "support/problem.hpp"
+
+namespace test {
+
+// The shape that options are made for: two items, four heads over two.
+inline Shape option_shape(std::int64_t rows, std::int64_t keys) { return {2, 4, 2, rows, keys, 20, 37}; }
+
+// What the options read and write beside a Problem's memory. The same numbers on every machine.
+struct OptionMemory {
+  OptionMemory(std::int64_t rows, std::int64_t keys);
+
+  std::int64_t rows, keys;
+  std::vector<std::uint8_t> mask;         // [heads, rows, keys]
+  std::vector<float> bias, item_bias;     // [heads, rows, keys], [items, heads, rows, keys]
+  std::vector<float> slopes, sinks;       // [heads]
+  std::vector<std::uint16_t> f16, bf16;   // as many as any tensor of that shape has, around 1, of either sign
+  std::vector<std::uint16_t> halves_out;  // the output
+  std::vector<std::int64_t> cu_queries, cu_keys, lengths, offsets;
+};
+
+// An array that an option reads: densely, from its first byte to its last.
+struct OptionInput {
+  const char* argument;
+  const void* data;
+  std::size_t bytes;
+  void (*place)(attn::AttentionArgs&, const void*);  // has it read from another place
+};
+
+struct Option {
+  const char* name;
+  void (*set)(Problem&, OptionMemory&);
+  std::vector<OptionInput> (*reads)(const OptionMemory&) = nullptr;
+  void (*spoil)(OptionMemory&) = nullptr;  // puts a NaN into what it reads, where a query sees it
+  bool changes_output = true;              // by more than rounding
+  bool blas_only = false;
+};
+
+const std::vector<Option>& options();
+
+// One member of AttentionArgs; those of its tensors, mask and bias one by one, as "mask.row_stride".
+struct Member {
+  std::string name;
+  std::size_t offset, bytes;
+};
+const std::vector<Member>& members();
+
+// The names of the members of `args` that are not as in AttentionArgs().
+std::vector<std::string> changed_members(const attn::AttentionArgs& args);
+
+}  // namespace test
