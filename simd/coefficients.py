@@ -4,7 +4,7 @@
 
 The best polynomial in the largest relative error (Remez), then its coefficients rounded to float one by one, from the
 lowest degree up, the others fitted again after each. Fails if the files' coefficients are worse than the files say.
-The whole function is tried in emulated float32, at every --step'th float; tests/exp_test.cpp tries all, on the CPU.
+The whole function is tried in emulated float32, at every --step'th float; tests/kernels/exp_test.cpp tries all, on the CPU.
 """
 
 import argparse

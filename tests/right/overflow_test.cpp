@@ -228,7 +228,7 @@ TEST_CASE("overflow: beside an infinite key, and where the right row is empty or
   }
 }
 
-TEST_CASE("overflow: products of any size in mixtures of options agree with the oracle", "[overflow]") {
+TEST_CASE("overflow: products of any size in mixtures of options agree with the oracle", "[right][overflow]") {
   const Path path = GENERATE(Path::blas, Path::streaming);
   const int rounds = test::quick() ? 40 : test::scalar_is_active() ? 150 : 300;
   for (int seed = 0; seed < rounds; ++seed) {
