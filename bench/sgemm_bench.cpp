@@ -17,8 +17,8 @@ void add_all() {
           std::vector<float> c(static_cast<std::size_t>(rows * n));
           const double peak = attn_peak_gflops(bench::runnable_isas().front().c_str(), 0.02);
           const double seconds = bench::measure(state, [&] {
-            attn::blas::sgemm(attn::blas::Op::none, op, rows, n, depth, 1, a.data(), depth, b.data(), dim, 0, c.data(),
-                              n);
+            attn::blas::sgemm({rows, n, depth}, {a.data(), depth}, op, {b.data(), dim}, attn::blas::To::overwrite,
+                              {c.data(), n});
           });
           bench::report_flop(state, 2.0 * static_cast<double>(rows * keys * dim), seconds, peak);
         })

@@ -146,32 +146,32 @@ inline float reduce_max(Avx2Lanes x) {
   return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-// The 8x8 transpose: 2x2, then 4x4 inside 128-bit halves, then the halves.
-inline void transpose8(__m256& r0, __m256& r1, __m256& r2, __m256& r3, __m256& r4, __m256& r5, __m256& r6, __m256& r7) {
-  const __m256 a0 = _mm256_unpacklo_ps(r0, r1), a1 = _mm256_unpackhi_ps(r0, r1);
-  const __m256 a2 = _mm256_unpacklo_ps(r2, r3), a3 = _mm256_unpackhi_ps(r2, r3);
-  const __m256 a4 = _mm256_unpacklo_ps(r4, r5), a5 = _mm256_unpackhi_ps(r4, r5);
-  const __m256 a6 = _mm256_unpacklo_ps(r6, r7), a7 = _mm256_unpackhi_ps(r6, r7);
+// The 8x8 transpose of one half of x[0..8): 2x2, then 4x4 inside 128-bit halves, then those.
+inline void transpose8(Avx2Lanes* x, __m256 Avx2Lanes::*half) {
+  const __m256 a0 = _mm256_unpacklo_ps(x[0].*half, x[1].*half), a1 = _mm256_unpackhi_ps(x[0].*half, x[1].*half);
+  const __m256 a2 = _mm256_unpacklo_ps(x[2].*half, x[3].*half), a3 = _mm256_unpackhi_ps(x[2].*half, x[3].*half);
+  const __m256 a4 = _mm256_unpacklo_ps(x[4].*half, x[5].*half), a5 = _mm256_unpackhi_ps(x[4].*half, x[5].*half);
+  const __m256 a6 = _mm256_unpacklo_ps(x[6].*half, x[7].*half), a7 = _mm256_unpackhi_ps(x[6].*half, x[7].*half);
   const __m256 b0 = _mm256_shuffle_ps(a0, a2, 0x44), b1 = _mm256_shuffle_ps(a0, a2, 0xee);
   const __m256 b2 = _mm256_shuffle_ps(a1, a3, 0x44), b3 = _mm256_shuffle_ps(a1, a3, 0xee);
   const __m256 b4 = _mm256_shuffle_ps(a4, a6, 0x44), b5 = _mm256_shuffle_ps(a4, a6, 0xee);
   const __m256 b6 = _mm256_shuffle_ps(a5, a7, 0x44), b7 = _mm256_shuffle_ps(a5, a7, 0xee);
-  r0 = _mm256_permute2f128_ps(b0, b4, 0x20);
-  r1 = _mm256_permute2f128_ps(b1, b5, 0x20);
-  r2 = _mm256_permute2f128_ps(b2, b6, 0x20);
-  r3 = _mm256_permute2f128_ps(b3, b7, 0x20);
-  r4 = _mm256_permute2f128_ps(b0, b4, 0x31);
-  r5 = _mm256_permute2f128_ps(b1, b5, 0x31);
-  r6 = _mm256_permute2f128_ps(b2, b6, 0x31);
-  r7 = _mm256_permute2f128_ps(b3, b7, 0x31);
+  x[0].*half = _mm256_permute2f128_ps(b0, b4, 0x20);
+  x[1].*half = _mm256_permute2f128_ps(b1, b5, 0x20);
+  x[2].*half = _mm256_permute2f128_ps(b2, b6, 0x20);
+  x[3].*half = _mm256_permute2f128_ps(b3, b7, 0x20);
+  x[4].*half = _mm256_permute2f128_ps(b0, b4, 0x31);
+  x[5].*half = _mm256_permute2f128_ps(b1, b5, 0x31);
+  x[6].*half = _mm256_permute2f128_ps(b2, b6, 0x31);
+  x[7].*half = _mm256_permute2f128_ps(b3, b7, 0x31);
 }
 
 // Four 8x8 transposes; the two off the diagonal change places.
 inline void transpose(Avx2Lanes (&x)[16]) {
-  transpose8(x[0].lo, x[1].lo, x[2].lo, x[3].lo, x[4].lo, x[5].lo, x[6].lo, x[7].lo);
-  transpose8(x[8].hi, x[9].hi, x[10].hi, x[11].hi, x[12].hi, x[13].hi, x[14].hi, x[15].hi);
-  transpose8(x[0].hi, x[1].hi, x[2].hi, x[3].hi, x[4].hi, x[5].hi, x[6].hi, x[7].hi);
-  transpose8(x[8].lo, x[9].lo, x[10].lo, x[11].lo, x[12].lo, x[13].lo, x[14].lo, x[15].lo);
+  transpose8(x, &Avx2Lanes::lo);
+  transpose8(x + 8, &Avx2Lanes::hi);
+  transpose8(x, &Avx2Lanes::hi);
+  transpose8(x + 8, &Avx2Lanes::lo);
   for (int i = 0; i < 8; ++i) {
     const __m256 t = x[i].hi;
     x[i].hi = x[i + 8].lo;

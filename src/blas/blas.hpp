@@ -6,14 +6,27 @@
 
 namespace attn::blas {
 
-// Every size and leading dimension that reaches BLAS must fit its int; callers check against this.
+// Every size and stride that reaches BLAS must fit its int; callers check against this.
 inline constexpr std::int64_t max_size = std::numeric_limits<int>::max();
 
-enum class Op { none, transpose };
+// A row-major matrix of floats: `stride` of them from row to row.
+template <class T>
+struct Matrix {
+  T* data = nullptr;
+  std::int64_t stride = 0;
 
-// C[m, n] = alpha * op(A)[m, k] * op(B)[k, n] + beta * C, row-major; ld*: floats from row to row of the stored matrix.
-// m, n or k of 0 is fine (k = 0: C = beta * C, and beta = 0 writes zeros whatever C held). One row goes to BLAS's gemv.
-void sgemm(Op op_a, Op op_b, std::int64_t m, std::int64_t n, std::int64_t k, float alpha, const float* a,
-           std::int64_t lda, const float* b, std::int64_t ldb, float beta, float* c, std::int64_t ldc) noexcept;
+  T* row(std::int64_t r) const noexcept { return data + r * stride; }
+};
+
+struct Size {
+  std::int64_t rows, columns, depth;
+};
+
+enum class Op { none, transpose };
+enum class To { overwrite, add };
+
+// C[rows, columns] = A[rows, depth] op(B)[depth, columns], or that added to C. Any size may be 0: without depth the
+// product is 0. What is overwritten is not read. One row goes to BLAS's gemv.
+void sgemm(const Size& size, Matrix<const float> a, Op op, Matrix<const float> b, To to, Matrix<float> c) noexcept;
 
 }  // namespace attn::blas

@@ -83,9 +83,9 @@ void find_keys(Rows& rows) noexcept {
 // weights = query key^T for all keys that some row sees; for every key if scores are asked for.
 void multiply_keys(const Rows& rows) noexcept {
   const KeyRange keys = rows.problem.extras.scores.data ? KeyRange{0, rows.sequence.key_length} : rows.all;
-  blas::sgemm(blas::Op::none, blas::Op::transpose, rows.count, keys.end - keys.begin, rows.problem.head_dim, 1.0f,
-              rows.query.data, rows.query.stride, rows.key.row(keys.begin), rows.key.stride, 0.0f,
-              rows.weights.data + keys.begin, rows.weights.stride);
+  blas::sgemm({rows.count, keys.end - keys.begin, rows.problem.head_dim}, rows.query, blas::Op::transpose,
+              {rows.key.row(keys.begin), rows.key.stride}, blas::To::overwrite,
+              {rows.weights.data + keys.begin, rows.weights.stride});
 }
 
 // weights = softmax(scale * products) over each row's range.

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "blas/blas.hpp"
 #include "call/problem.hpp"
 #include "simd/kernels.hpp"
 
@@ -11,14 +12,7 @@ namespace attn::blas_path {
 // Query rows of one pair of products. Under causal, keys that no row of the block sees are not multiplied.
 inline constexpr std::int64_t row_block = 256;
 
-// A row-major matrix of floats.
-template <class T>
-struct Matrix {
-  T* data = nullptr;
-  std::int64_t stride = 0;
-
-  T* row(std::int64_t r) const noexcept { return data + r * stride; }
-};
+using blas::Matrix;
 
 // Query rows first .. first + count of one head. Keys and values are counted from the sequence's first.
 struct Rows {

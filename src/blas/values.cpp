@@ -11,9 +11,9 @@ bool finite(const Rows& rows, KeyRange keys) noexcept {
 }
 
 void multiply(const Rows& rows, KeyRange keys) noexcept {
-  blas::sgemm(blas::Op::none, blas::Op::none, rows.count, rows.problem.value_dim, keys.end - keys.begin, 1.0f,
-              rows.weights.data + keys.begin, rows.weights.stride, rows.value.row(keys.begin), rows.value.stride, 0.0f,
-              rows.output.data, rows.output.stride);
+  blas::sgemm({rows.count, rows.problem.value_dim, keys.end - keys.begin},
+              {rows.weights.data + keys.begin, rows.weights.stride}, blas::Op::none,
+              {rows.value.row(keys.begin), rows.value.stride}, blas::To::overwrite, rows.output);
 }
 
 }  // namespace

@@ -30,17 +30,17 @@ ResultSizes result_sizes(const Shape& s) {
           floats("weights", s.batch * s.query_heads, s.length, s.length)};
 }
 
-// output[batch, length, query_heads * head_dim] = attention over the heads of x W_qkv + b_qkv; weights if not null.
-void attend(const Shape& s, const float* x, const std::vector<float>& w_qkv, const std::vector<float>& b_qkv,
-            const ForwardOptions& options, float* output, float* weights) {
+// output[batch, length, query_heads * head_dim] = attention over the heads of qkv(x); weights if not null.
+void attend(const Shape& s, const float* x, const Linear& qkv_of, const ForwardOptions& options, float* output,
+            float* weights) {
   require_data("x", x);
   require_data("output", output);
-  const std::int64_t rows = s.batch * s.length, columns = (s.query_heads + 2 * s.kv_heads) * s.head_dim;
+  const std::int64_t rows = s.batch * s.length, columns = qkv_of.out;
   floats("x", rows, s.embed_dim);
 
   // Each row holds Q, K and V of its token side by side: [query_heads | kv_heads | kv_heads] x head_dim.
   const std::unique_ptr<float[]> qkv = scratch_floats(floats("Q, K and V", rows, columns));
-  project(x, w_qkv, b_qkv, rows, s.embed_dim, columns, qkv.get());
+  project(qkv_of, x, rows, qkv.get());
 
   const auto heads_from = [&](std::int64_t first) {  // [batch, heads, length, head_dim], in place
     return Tensor{qkv.get() + first * s.head_dim, DType::f32, s.length * columns, s.head_dim, columns};
@@ -106,7 +106,9 @@ AttentionResult SelfAttention::forward(const float* x, std::int64_t length) cons
   const ResultSizes sizes = result_sizes(shape);
   if (length == 0) return {};
   AttentionResult result{result_floats(sizes.output), result_floats(sizes.weights)};
-  attend(shape, x, w_qkv_, {}, {}, result.output.data(), result.weights.data());
+  const std::vector<float> no_bias;
+  const Linear qkv{embed_dim_, 3 * head_dim_, w_qkv_, no_bias};
+  attend(shape, x, qkv, {}, result.output.data(), result.weights.data());
   return result;
 }
 
@@ -174,12 +176,13 @@ void MultiHeadAttention::forward_into(const float* x, std::int64_t batch, std::i
   const Shape shape{batch, length, embed_dim_, num_heads_, kv_heads_, head_dim_};
   const ResultSizes sizes = result_sizes(shape);
   if (batch == 0 || length == 0) return;
-  if (w_o_.empty()) return attend(shape, x, w_qkv_, b_qkv_, options, output, weights);
+  const Linear qkv{embed_dim_, (num_heads_ + 2 * kv_heads_) * head_dim_, w_qkv_, b_qkv_};
+  if (w_o_.empty()) return attend(shape, x, qkv, options, output, weights);
 
   require_data("output", output);
   const std::unique_ptr<float[]> heads = scratch_floats(sizes.output);
-  attend(shape, x, w_qkv_, b_qkv_, options, heads.get(), weights);
-  project(heads.get(), w_o_, b_o_, batch * length, num_heads_ * head_dim_, embed_dim_, output);
+  attend(shape, x, qkv, options, heads.get(), weights);
+  project({num_heads_ * head_dim_, embed_dim_, w_o_, b_o_}, heads.get(), batch * length, output);
 }
 
 }  // namespace attn

@@ -19,8 +19,14 @@ std::unique_ptr<float[]> scratch_floats(std::size_t count);
 void copy_weights(const float* w, WeightLayout layout, std::int64_t in, std::int64_t out, float* to,
                   std::int64_t stride);
 
-// y[rows, out] = x[rows, in] W[in, out] + b[out]; b may be empty.
-void project(const float* x, const std::vector<float>& w, const std::vector<float>& b, std::int64_t rows,
-             std::int64_t in, std::int64_t out, float* y);
+// W[in, out] and b[out], which may be empty.
+struct Linear {
+  std::int64_t in, out;
+  const std::vector<float>& w;
+  const std::vector<float>& b;
+};
+
+// y[rows, out] = x[rows, in] W + b.
+void project(const Linear& linear, const float* x, std::int64_t rows, float* y);
 
 }  // namespace attn

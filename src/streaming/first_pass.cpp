@@ -67,15 +67,17 @@ void finish_tile(const Plan& plan, const KvHead& kv, const Tile& tile, const sim
   }
 }
 
-// What this worker will run after a tile, or nothing: its own next tile, and the next KV head.
-struct Next {
-  std::int64_t tile = -1;
-  const KvHead* kv = nullptr;
+// Where a tile's keys and values stand, and what this worker will run after it, or nothing: its own next tile, and the
+// next KV head.
+struct Feed {
+  const Packed* packed = nullptr;  // null: in place
+  std::int64_t next_tile = -1;
+  const KvHead* next_kv = nullptr;
 };
 
 // Lists what will be wanted after the current products: the output rows of this tile, the queries of the next one, and
 // a share of the next KV head's keys and values. bert512 +2 %, vit197 +6 %.
-simd::Prefetch look_ahead(const Plan& plan, const KvHead& kv, std::int64_t index, const Next& next,
+simd::Prefetch look_ahead(const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed,
                           const void** rows) noexcept {
   const Problem& p = plan.problem;
   std::int64_t count = 0;
@@ -87,30 +89,30 @@ simd::Prefetch look_ahead(const Plan& plan, const KvHead& kv, std::int64_t index
     }
   };
   add_tile(index, p.output);
-  add_tile(next.tile, p.query);
-  if (next.kv) {
-    const std::int64_t keys = next.kv->sequence.key_length;
+  add_tile(feed.next_tile, p.query);
+  if (feed.next_kv) {
+    const std::int64_t keys = feed.next_kv->sequence.key_length;
     for (std::int64_t j = keys * index / plan.tiles; j < keys * (index + 1) / plan.tiles; ++j) {
-      rows[count++] = key_at(plan, *next.kv, j);
-      rows[count++] = value_at(plan, *next.kv, j);
+      rows[count++] = key_at(plan, *feed.next_kv, j);
+      rows[count++] = value_at(plan, *feed.next_kv, j);
     }
   }
   return {rows, count, std::max(p.head_dim, p.value_dim) * static_cast<std::int64_t>(sizeof(float))};
 }
 
-// Tile `index` of a KV head against all its blocks, packed or (null) in place.
-void run_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Packed* packed, const Next& next,
-              const Workspace& w, std::int64_t worker) noexcept {
+// Tile `index` of a KV head against all its blocks.
+void run_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed, const Workspace& w,
+              std::int64_t worker) noexcept {
   const TileScratch& scratch = w.scratch[worker];
   const Tile tile = load_tile(plan, kv, index, scratch);
   simd::Prefetch prefetch;
-  if (packed) prefetch = look_ahead(plan, kv, index, next, scratch.prefetch);
+  if (feed.packed) prefetch = look_ahead(plan, kv, index, feed, scratch.prefetch);
   std::fill(scratch.state.overflowed, scratch.state.overflowed + tile.rows, std::uint8_t{0});
   std::fill(scratch.block.overflowed, scratch.block.overflowed + tile.rows, std::uint8_t{0});
   bool first = true;
   for (std::int64_t i = tile.blocks.begin; i < tile.blocks.end; ++i) {
     if (!see_block(plan, kv, tile, i, scratch)) continue;
-    plan.kernels.attend(tile.queries, block_at(plan, kv, i, packed), visible(plan, scratch), rule(plan, scratch),
+    plan.kernels.attend(tile.queries, block_at(plan, kv, i, feed.packed), visible(plan, scratch), rule(plan, scratch),
                         {scratch.scores, prefetch}, first ? scratch.state : scratch.block);
     if (!first) plan.kernels.merge(plan.exponent, tile.rows, scratch.state, scratch.block);
     first = false;
@@ -145,7 +147,7 @@ Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept {
 void run_in_place(const Plan& plan, const Workspace& w) noexcept {
   for_each(plan, plan.kv_heads, [&](std::int64_t worker, std::int64_t i) {
     const KvHead kv = kv_head_at(plan, i);
-    if (kv.rows > 0) run_tile(plan, kv, 0, nullptr, {}, w, worker);
+    if (kv.rows > 0) run_tile(plan, kv, 0, {}, w, worker);
   });
 }
 
@@ -190,7 +192,7 @@ void run_kv_heads(const Plan& plan, const Workspace& w) noexcept {
     const Blocks blocks = in_place ? Blocks{} : blocks_of(plan, kv);
     for (std::int64_t b = blocks.begin; b < blocks.end; ++b) pack_block(plan, kv, b, *packed);
     for (std::int64_t t = 0; t < kv.tiles; ++t)
-      run_tile(plan, kv, t, packed, {t + 1, more ? &next : nullptr}, w, worker);
+      run_tile(plan, kv, t, {packed, t + 1, more ? &next : nullptr}, w, worker);
   });
 }
 
@@ -204,7 +206,7 @@ void run_tiles(const Plan& plan, const Workspace& w) noexcept {
     // Last tile first: under causal it has the most keys, and the short ones fill the end.
     for_each(plan, kv.tiles, [&](std::int64_t worker, std::int64_t i) {
       const std::int64_t tile = kv.tiles - 1 - i;
-      run_tile(plan, kv, tile, w.packed, {tile - plan.workers, nullptr}, w, worker);
+      run_tile(plan, kv, tile, {w.packed, tile - plan.workers, nullptr}, w, worker);
     });
   }
 }
