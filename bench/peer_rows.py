@@ -3,9 +3,9 @@
 import math
 import pathlib
 
+import attn_calls
 import numpy as np
 import rivals
-
 
 
 def read_rows():
@@ -63,7 +63,7 @@ def attention_row(name, lib, threads):
     row = Row()
     row.flop = 4 * B * Hq * Tq * Tk * D / (2 if causal else 1)
     row.check = lambda y: np.abs(np.stack([y[s] for s in samples]) - wanted).max() / np.abs(v).max()
-    row.attn = lib.attention_call(q, k, v, causal)
+    row.attn = attn_calls.attention_call(lib, q, k, v, causal)
     row.peers = {
         "torch": rivals.torch_attention(q, k, v, causal),
         "onnxruntime": rivals.onnx_attention(q, k, v, causal, threads),
@@ -78,7 +78,7 @@ def softmax_row(name, lib, threads):
     row = Row()
     row.flop = None
     row.check = lambda y: np.abs(y - wanted).max() / wanted.max()
-    row.attn = lib.softmax_call(x)
+    row.attn = attn_calls.softmax_call(lib, x)
     row.peers = {
         "torch": rivals.torch_softmax(x),
         "onnxruntime": rivals.onnx_softmax(x, threads),
@@ -107,7 +107,7 @@ def multi_head_row(name, lib, _threads):
     row = Row()
     row.flop = 8 * B * T * E * E + 4 * B * T * T * E
     row.check = lambda y: np.abs(y[-1, tokens] - wanted).max() / np.abs(wanted).max()
-    row.attn = lib.multi_head_call(x, H, *weights, need_weights)
+    row.attn = attn_calls.multi_head_call(lib, x, H, *weights, need_weights)
     row.peers = {
         "torch": rivals.torch_multi_head(x, H, *weights, need_weights),
         "numpy": rivals.numpy_multi_head(x, H, *weights, need_weights),

@@ -1,67 +1,80 @@
 """The shared library from Python, by its C interface and nothing but the standard library: c_api_ctypes.py <libattn.so>
 
-That the structs below, written by hand from attn.h, have the size that the library fills in is part of the test.
+The structs and prototypes are those of bench/attn_c.py. That they are those of attn.h, and that the structs have the
+sizes that the library fills in, is part of the test.
 """
 
 import ctypes as c
 import math
+import pathlib
 import random
+import re
 import sys
+from itertools import zip_longest
 
-Strides3 = [(name, c.c_int64) for name in ("batch_stride", "head_stride", "row_stride")]
-Strides4 = [*Strides3, ("column_stride", c.c_int64)]
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "bench"))
+sys.dont_write_bytecode = True  # nothing is left in bench/
 
-
-class Tensor(c.Structure):
-    _fields_ = [("data", c.c_void_p), ("dtype", c.c_int32), *Strides3]
-
-
-class Output(c.Structure):
-    _fields_ = [("data", c.c_void_p), *Strides3, ("dtype", c.c_int32)]
+import attn_c
+from attn_c import F32, AttentionArgs, Output, Tensor
 
 
-class MaskOrBias(c.Structure):
-    _fields_ = [("data", c.c_void_p), *Strides4]
+def declarations(text):
+    """[(name, type)] of a line of C such as "const float *w_q, *w_k". All pointers are one type."""
+    kind, names = re.match(r"\s*(?:const )?(\w+)(.*)", text, re.DOTALL).groups()
+    return [(name.strip(" *\n"), "pointer" if "*" in name else kind) for name in names.split(",")]
 
 
-class Args(c.Structure):
-    _fields_ = [
-        ("size", c.c_size_t),
-        ("initialized", c.c_int64),
-        *((name, c.c_int64) for name in ("batch", "query_heads", "kv_heads", "query_length", "key_length")),
-        *((name, c.c_int64) for name in ("head_dim", "value_dim")),
-        *((name, Tensor) for name in ("query", "key", "value")),
-        *((name, Output) for name in ("output", "weights", "scores")),
-        ("scores_stage", c.c_int32),
-        ("logsumexp", c.c_void_p),
-        ("key_weight_sums", c.c_void_p),
-        ("scale", c.c_float),
-        ("softcap", c.c_float),
-        ("causal", c.c_int32),
-        ("window_left", c.c_int64),
-        ("window_right", c.c_int64),
-        ("alignment", c.c_int32),
-        ("query_offsets", c.c_void_p),
-        ("key_lengths", c.c_void_p),
-        ("mask", MaskOrBias),
-        ("bias", MaskOrBias),
-        ("alibi_slopes", c.c_void_p),
-        ("sinks", c.c_void_p),
-        ("cu_query_lengths", c.c_void_p),
-        ("cu_key_lengths", c.c_void_p),
-        ("path", c.c_int32),
-        ("parallel", c.c_void_p),
-        ("workspace", c.c_void_p),
-        ("workspace_bytes", c.c_size_t),
-    ]
+def read_header():
+    """Of attn.h: {struct: [(member, type)]}, {function: [type of the result, then of each parameter]}."""
+    text = re.sub(r"/\*.*?\*/", "", (ROOT / "include/attn/attn.h").read_text(), flags=re.DOTALL)
+    text = re.sub(r"\(\*(\w+)\)\([^;]*\)", r"*\1", text)  # a pointer to a function, as one to anything
+    text = re.sub(r"\b(int|attn_status_code)\b", "int32_t", text)
+    structs, functions = {}, {}
+    for name, body in re.findall(r"struct (\w+)\s*\{(.*?)\}", text, re.DOTALL):
+        structs[name] = [member for line in body.split(";")[:-1] for member in declarations(line)]
+    for function, parameters in re.findall(r"^([\w* ]+)\(([^)]*)\);", text, re.MULTILINE):
+        [(name, result)] = declarations(function)
+        lines = [] if parameters == "void" else parameters.split(",")
+        functions[name] = [result, *(kind for line in lines for _, kind in declarations(line))]
+    return structs, functions
 
 
-def load(path):
-    lib = c.CDLL(path)
-    lib.attn_attention.argtypes = [c.POINTER(Args), c.c_char_p, c.c_size_t]
-    lib.attn_softmax.argtypes = [c.c_void_p, c.c_void_p, *[c.c_int64] * 4, c.c_float, c.c_char_p, c.c_size_t]
-    lib.attn_version.restype = lib.attn_active_isa.restype = c.c_char_p
-    return lib
+C_NAMES = {c.c_int32: "int32_t", c.c_int64: "int64_t", c.c_size_t: "size_t", c.c_uint8: "uint8_t", c.c_float: "float"}
+C_NAMES.update({c.c_void_p: "pointer", c.c_char_p: "pointer", None: "void"})
+MIRROR = [x for x in vars(attn_c).values() if isinstance(x, type) and issubclass(x, c.Structure)]
+C_NAMES.update({struct: "attn" + re.sub("([A-Z])", r"_\1", struct.__name__).lower() for struct in MIRROR})
+
+
+def c_name(kind):
+    """How attn.h calls a type of ctypes."""
+    return "pointer" if hasattr(kind, "contents") else C_NAMES.get(kind, str(kind))
+
+
+def check_same(header, mirror):
+    for name in [*header, *mirror]:
+        assert name in mirror, f"bench/attn_c.py lacks {name} of attn.h"
+        assert name in header, f"attn.h lacks {name} of bench/attn_c.py"
+        for i, (h, m) in enumerate(zip_longest(header[name], mirror[name])):
+            assert h == m, f"{name}, place {i}: {h} in attn.h, {m} in bench/attn_c.py"
+
+
+def check_mirror():
+    structs, functions = read_header()
+    check_same(structs, {c_name(s): [(name, c_name(kind)) for name, kind in s._fields_] for s in MIRROR})
+    prototypes = attn_c.PROTOTYPES.items()
+    check_same(functions, {name: [c_name(kind) for kind in (result, *rest)] for name, (result, rest) in prototypes})
+
+
+def check_sizes(lib):
+    for struct in MIRROR:
+        init = c_name(struct) + "_init"
+        if init in attn_c.PROTOTYPES:
+            args = struct()
+            getattr(lib, init)(args)
+            here = c.sizeof(struct)
+            assert args.size == here, f"{c_name(struct)} has {args.size} bytes in the library, {here} here"
 
 
 def normals(n):
@@ -83,15 +96,14 @@ def check_close(got, want, tolerance):
 def check_attention(lib):
     H, T, D = 3, 21, 10  # causal self-attention of [1, H, T, D]
     q, k, v, output = normals(H * T * D), normals(H * T * D), normals(H * T * D), (c.c_float * (H * T * D))()
-    args = Args()
-    lib.attn_attention_args_init(c.byref(args))
-    assert args.size == c.sizeof(Args), f"the struct has {args.size} bytes in the library, {c.sizeof(Args)} here"
+    args = AttentionArgs()
+    lib.attn_attention_args_init(args)
     args.query_heads = args.kv_heads = H
     args.query_length = args.key_length = T
     args.head_dim = args.value_dim = D
     for name, x in (("query", q), ("key", k), ("value", v)):
-        setattr(args, name, Tensor(c.addressof(x), 0, H * T * D, T * D, D))
-    args.output = Output(c.addressof(output), H * T * D, T * D, D)
+        setattr(args, name, Tensor(c.addressof(x), F32, H * T * D, T * D, D))
+    args.output = Output(c.addressof(output), F32, H * T * D, T * D, D)
     args.causal = 1
     message = c.create_string_buffer(256)
     assert lib.attn_attention(args, message, len(message)) == 0, message.value.decode()
@@ -107,7 +119,7 @@ def check_attention(lib):
             want += [sum(w * row(v, h, j)[e] for j, w in enumerate(weights)) for e in range(D)]
     check_close(output, want, 2e-6)
 
-    zeroed = Args(size=c.sizeof(Args))
+    zeroed = AttentionArgs(size=c.sizeof(AttentionArgs))
     assert lib.attn_attention(zeroed, message, len(message)) == 1
     assert b"attn_attention_args_init" in message.value, message.value
 
@@ -131,7 +143,9 @@ def check_softmax(lib):
 
 if __name__ == "__main__":
     random.seed(1)
-    library = load(sys.argv[1])
-    check_attention(library)
-    check_softmax(library)
-    print(f"attn {library.attn_version().decode()} from Python, by {library.attn_active_isa().decode()}: right")
+    check_mirror()
+    library = attn_c.Library(sys.argv[1])
+    check_sizes(library.c)
+    check_attention(library.c)
+    check_softmax(library.c)
+    print(f"attn {library.version()} from Python, by {library.active_isa()}: right")
