@@ -19,6 +19,7 @@ struct Avx512Lanes {
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 4;
   static constexpr int in_place_rows = 4;
+  static constexpr bool in_registers = true;
   static constexpr bool masked_loads_are_fast = true;
   static constexpr int exp_vectors = 4;
 

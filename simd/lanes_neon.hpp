@@ -20,6 +20,7 @@ struct NeonLanes {
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
   static constexpr int in_place_rows = 4;
+  static constexpr bool in_registers = true;
   static constexpr bool masked_loads_are_fast = true;
   static constexpr int exp_vectors = 1;
 

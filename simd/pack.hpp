@@ -21,7 +21,7 @@ void transpose_into_panel(const T* keys, std::ptrdiff_t stride, std::ptrdiff_t c
   for (std::ptrdiff_t d = 0; d < head_dim; d += 16 * columns) {
     Lanes x[16];
     prefetch_keys(keys, stride, d, head_dim);
-    transpose_keys(keys + d, stride, 0, count, head_dim - d, x);
+    transpose_keys(keys + d, stride, {0, count}, head_dim - d, x);
     for (std::ptrdiff_t i = 0; i < 16 && d + columns * i < head_dim; ++i) {
       float* const row = panel + (d + columns * i) * width;
       Element<T>::template column<0>(x[i]).store(row);

@@ -71,15 +71,15 @@ void score_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& ke
   for (std::ptrdiff_t d = 0; d < q.head_dim; d += 16 * columns) {
     Lanes x[16];
     if (r == 0) prefetch_keys(sixteen, keys.stride, d, q.head_dim);
-    transpose_keys(sixteen + d, keys.stride, seen.begin - j, seen.end - j, q.head_dim - d, x);
-    if (d + 16 * columns <= q.head_dim) {
+    transpose_keys(sixteen + d, keys.stride, {seen.begin - j, seen.end - j}, q.head_dim - d, x);
+    if (Lanes::in_registers && d + 16 * columns <= q.head_dim) {
 #pragma GCC unroll 16
       for (int k = 0; k < 16; ++k) {
         add(Element<T>::template column<0>(x[k]), d + columns * k);
         if constexpr (columns == 2) add(Element<T>::template column<1>(x[k]), d + columns * k + 1);
       }
     } else {
-      for (std::ptrdiff_t k = 0; d + columns * k < q.head_dim; ++k) {
+      for (std::ptrdiff_t k = 0; k < 16 && d + columns * k < q.head_dim; ++k) {
         add(Element<T>::template column<0>(x[k]), d + columns * k);
         if (columns == 2 && d + 2 * k + 1 < q.head_dim) add(Element<T>::template column<1>(x[k]), d + 2 * k + 1);
       }

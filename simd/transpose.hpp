@@ -2,41 +2,41 @@
 #pragma once
 
 #include <cstddef>
+#include <cstring>
 
 #include "elements.hpp"
 #include "numbers.hpp"
+#include "visible.hpp"
 
 namespace attn::simd {
 namespace {
 
-// x[i] = columns i of keys[0..16) for sixteen columns. Keys outside [begin, end) and columns from `columns` on are 0
-// and not read.
-template <class Lanes>
-inline void transpose_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t begin, std::ptrdiff_t end,
-                           std::ptrdiff_t columns, Lanes (&x)[16]) {
-  if (begin <= 0 && end >= 16 && columns >= 16) {
-    for (int i = 0; i < 16; ++i) x[i] = Lanes::load(keys + i * stride);
-  } else {
-    for (int i = 0; i < 16; ++i)
-      x[i] = i >= begin && i < end ? Lanes::load_first(keys + i * stride, min(16, columns)) : Lanes::zero();
-  }
-  transpose(x);
+// What a vector takes of a key: sixteen 32-bit lanes, each with one column or more.
+inline constexpr std::ptrdiff_t row_bytes = 64;
+
+// Sixteen rows of row_bytes: `bytes` of each of the keys [keys.begin, keys.end), which stand `stride` bytes apart; all
+// else is 0 and not read. Not inlined, as it is rare: sixteen copies in each product made the archive 40 % larger.
+[[gnu::noinline]] inline void copy_edge(const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes,
+                                        char* edge) {
+  std::memset(edge, 0, 16 * row_bytes);
+  for (std::ptrdiff_t i = max(keys.begin, 0); i < min(keys.end, 16); ++i)
+    std::memcpy(edge + i * row_bytes, from + i * stride, static_cast<std::size_t>(min(bytes, row_bytes)));
 }
 
-// Of halves: x[i] holds columns 2i and 2i + 1 as one 32-bit lane. Half the shuffles of floats.
-template <class Lanes, class Half>
-inline void transpose_keys(const Half* keys, std::ptrdiff_t stride, std::ptrdiff_t begin, std::ptrdiff_t end,
-                           std::ptrdiff_t columns, Lanes (&x)[16]) {
-  if (begin <= 0 && end >= 16 && columns >= 32) {
-    for (int i = 0; i < 16; ++i) x[i] = Lanes::load_bytes(keys + i * stride);
-  } else {
-    for (int i = 0; i < 16; ++i) {
-      Half pairs[32] = {};
-      if (i >= begin && i < end)
-        __builtin_memcpy(pairs, keys + i * stride, static_cast<std::size_t>(min(32, columns)) * sizeof(Half));
-      x[i] = Lanes::load_bytes(pairs);
-    }
+// x[i] = the i-th 32-bit lane of each of keys[0..16): column i of floats; of halves, columns 2i and 2i + 1, which takes
+// half the shuffles. Keys outside `seen` and columns from `columns` on are 0 and not read.
+template <class Lanes, class T>
+inline void transpose_keys(const T* keys, std::ptrdiff_t stride, KeySpan seen, std::ptrdiff_t columns, Lanes (&x)[16]) {
+  constexpr std::ptrdiff_t size = sizeof(T);
+  const char* rows = reinterpret_cast<const char*>(keys);
+  std::ptrdiff_t step = stride * size;
+  alignas(row_bytes) char edge[16 * row_bytes];
+  if (seen.begin > 0 || seen.end < 16 || columns * size < row_bytes) {
+    copy_edge(rows, step, seen, columns * size, edge);
+    rows = edge;
+    step = row_bytes;
   }
+  for (int i = 0; i < 16; ++i) x[i] = Lanes::load_bytes(rows + i * step);
   transpose(x);
 }
 
