@@ -18,6 +18,7 @@ template <class Lanes, class T>
 void transpose_into_panel(const T* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
                           float* panel, std::ptrdiff_t width) {
   constexpr std::ptrdiff_t columns = Element<T>::columns;
+  static_assert(columns <= 2, "below, one column or two are taken out of 32 bits");
   for (std::ptrdiff_t d = 0; d < head_dim; d += 16 * columns) {
     Lanes x[16];
     prefetch_keys(keys, stride, d, head_dim);

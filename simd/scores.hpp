@@ -59,6 +59,7 @@ template <class Lanes, int Rows, class T>
 void score_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen,
                     float* scores) {
   constexpr int columns = Element<T>::columns;
+  static_assert(columns <= 2, "below, one column or two are taken out of 32 bits");
   const T* const sixteen = keys.first + j * keys.stride;
   const float* row[Rows];
   for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(r + i, q.count - 1) * q.stride;

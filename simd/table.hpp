@@ -17,23 +17,25 @@ constexpr std::ptrdiff_t in_place_rows = 12;
 
 template <class Lanes>
 constexpr Kernels make_kernels(const char* name) {
-  return {name,
-          Lanes::tile_rows,
-          16 * Lanes::tile_vectors,
-          in_place_rows,
-          exp_scaled_row<Lanes>,
-          softmax_rows<Lanes>,
-          widen<Lanes>,
-          narrow<Lanes>,
-          step_scores<Lanes>,
-          all_finite<Lanes>,
-          mask_to_bits<Lanes>,
-          pack_keys<Lanes>,
-          pack_values<Lanes>,
-          attend<Lanes>,
-          merge<Lanes>,
-          weigh<Lanes>,
-          finish_row<Lanes>};
+  Kernels k{};
+  k.name = name;
+  k.tile_rows = Lanes::tile_rows;
+  k.panel_keys = 16 * Lanes::tile_vectors;
+  k.in_place_rows = in_place_rows;
+  k.exp_scaled = exp_scaled_row<Lanes>;
+  k.softmax_rows = softmax_rows<Lanes>;
+  k.widen = widen<Lanes>;
+  k.narrow = narrow<Lanes>;
+  k.step_scores = step_scores<Lanes>;
+  k.all_finite = all_finite<Lanes>;
+  k.mask_to_bits = mask_to_bits<Lanes>;
+  k.pack_keys = pack_keys<Lanes>;
+  k.pack_values = pack_values<Lanes>;
+  k.attend = attend<Lanes>;
+  k.merge = merge<Lanes>;
+  k.weigh = weigh<Lanes>;
+  k.finish_row = finish_row<Lanes>;
+  return k;
 }
 
 }  // namespace

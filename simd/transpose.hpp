@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstring>
 
 #include "elements.hpp"
 #include "numbers.hpp"
@@ -18,9 +17,9 @@ inline constexpr std::ptrdiff_t row_bytes = 64;
 // else is 0 and not read. Not inlined, as it is rare: sixteen copies in each product made the archive 40 % larger.
 [[gnu::noinline]] inline void copy_edge(const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes,
                                         char* edge) {
-  std::memset(edge, 0, 16 * row_bytes);
+  __builtin_memset(edge, 0, 16 * row_bytes);
   for (std::ptrdiff_t i = max(keys.begin, 0); i < min(keys.end, 16); ++i)
-    std::memcpy(edge + i * row_bytes, from + i * stride, static_cast<std::size_t>(min(bytes, row_bytes)));
+    __builtin_memcpy(edge + i * row_bytes, from + i * stride, static_cast<std::size_t>(min(bytes, row_bytes)));
 }
 
 // x[i] = the i-th 32-bit lane of each of keys[0..16): column i of floats; of halves, columns 2i and 2i + 1, which takes

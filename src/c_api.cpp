@@ -47,7 +47,7 @@ ATTN_SAME(attn_attention_args, batch, AttentionArgs, bias);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, sinks);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, cu_key_lengths);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, path);
-ATTN_SAME(attn_attention_args, batch, AttentionArgs, parallel);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, parallel);  // NOLINT(bugprone-sizeof-expression): of pointers
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, workspace_bytes);
 
 ATTN_SAME_SIZE(attn_append_args, batch, AppendArgs);
