@@ -13,13 +13,33 @@ namespace {
 // What a vector takes of a key: sixteen 32-bit lanes, each with one column or more.
 inline constexpr std::ptrdiff_t row_bytes = 64;
 
+template <int Size>
+inline void copy_ends(const char* from, std::ptrdiff_t bytes, char* to) {
+  __builtin_memcpy(to, from, Size);
+  __builtin_memcpy(to + bytes - Size, from + bytes - Size, Size);
+}
+// to[0, bytes) = from[0, bytes), 2 <= bytes < row_bytes: two copies of a fixed size, which overlap inside the row.
+inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
+  if (bytes >= 32) return copy_ends<32>(from, bytes, to);
+  if (bytes >= 16) return copy_ends<16>(from, bytes, to);
+  if (bytes >= 8) return copy_ends<8>(from, bytes, to);
+  if (bytes >= 4) return copy_ends<4>(from, bytes, to);
+  __builtin_memcpy(to, from, 2);
+}
+
 // Sixteen rows of row_bytes: `bytes` of each of the keys [keys.begin, keys.end), which stand `stride` bytes apart; all
 // else is 0 and not read. Not inlined, as it is rare: sixteen copies in each product made the archive 40 % larger.
 [[gnu::noinline]] inline void copy_edge(const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes,
                                         char* edge) {
-  __builtin_memset(edge, 0, 16 * row_bytes);
-  for (std::ptrdiff_t i = max(keys.begin, 0); i < min(keys.end, 16); ++i)
-    __builtin_memcpy(edge + i * row_bytes, from + i * stride, static_cast<std::size_t>(min(bytes, row_bytes)));
+  for (std::ptrdiff_t i = 0; i < 16; ++i, from += stride, edge += row_bytes) {
+    const bool seen = keys.begin <= i && i < keys.end;
+    if (seen && bytes >= row_bytes) {
+      __builtin_memcpy(edge, from, row_bytes);
+    } else {
+      __builtin_memset(edge, 0, row_bytes);
+      if (seen) copy_part(from, bytes, edge);
+    }
+  }
 }
 
 // x[i] = the i-th 32-bit lane of each of keys[0..16): column i of floats; of halves, columns 2i and 2i + 1, which takes
