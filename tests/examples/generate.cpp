@@ -50,7 +50,10 @@ struct Model {
     for (std::int64_t t = 0; t < vocabulary; ++t) {
       float score = 0;
       for (std::int64_t i = 0; i < embed; ++i) score += x[i] * embedding[static_cast<std::size_t>(t * embed + i)];
-      if (score > best_score) best = t, best_score = score;
+      if (score > best_score) {
+        best = t;
+        best_score = score;
+      }
     }
     return best;
   }

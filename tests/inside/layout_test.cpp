@@ -45,7 +45,8 @@ TEST_CASE("layout: [B,T,H,D] views, padded rows and packed QKV equal dense", "[i
 
   SECTION("all four by bthd()") {
     q = token_major(dense.q, B, H, query_length, D, H * D);
-    k = token_major(dense.k, B, Hkv, Tk, D, Hkv * D), v = token_major(dense.v, B, Hkv, Tk, D, Hkv * D);
+    k = token_major(dense.k, B, Hkv, Tk, D, Hkv * D);
+    v = token_major(dense.v, B, Hkv, Tk, D, Hkv * D);
     p.args.query = attn::bthd(static_cast<const float*>(q.data()), H, query_length, D);
     p.args.key = attn::bthd(static_cast<const float*>(k.data()), Hkv, Tk, D);
     p.args.value = attn::bthd(static_cast<const float*>(v.data()), Hkv, Tk, D);
@@ -144,7 +145,9 @@ TEST_CASE("layout: any alignment of floats", "[inside][attention][layout]") {
     want.insert(want.begin(), offset, test::canary);
     want.insert(want.end(), 3, test::canary);
     attn::AttentionArgs args = p.args;
-    args.query.data = q.data() + offset, args.key.data = k.data() + offset, args.value.data = v.data() + offset;
+    args.query.data = q.data() + offset;
+    args.key.data = k.data() + offset;
+    args.value.data = v.data() + offset;
     args.output.data = output.data() + offset;
     REQUIRE(attn::attention(args).ok());
     INFO("offset " << offset);
@@ -171,7 +174,9 @@ TEST_CASE("layout: not a byte outside the tensors is touched", "[inside][attenti
           std::fill(out.begin(), out.end(), test::canary);
           p.args.path = path;
           p.args.causal = random.flip();
-          p.args.query.data = q.data(), p.args.key.data = k.data(), p.args.value.data = v.data();
+          p.args.query.data = q.data();
+          p.args.key.data = k.data();
+          p.args.value.data = v.data();
           p.args.output.data = out.data();
           test::GuardedFloats lse(2 * queries, edge);
           test::GuardedFloats weights(2 * queries * keys, edge);
@@ -190,7 +195,8 @@ TEST_CASE("layout: keys past the length are not even mapped", "[inside][attentio
     test::GuardedFloats k(length * 8, test::Edge::after), v(k.size(), test::Edge::after);
     std::copy_n(p.k.begin(), k.size(), k.begin());
     std::copy_n(p.v.begin(), v.size(), v.begin());
-    p.args.key.data = k.data(), p.args.value.data = v.data();
+    p.args.key.data = k.data();
+    p.args.value.data = v.data();
     p.args.key_lengths = &length;
     p.args.path = path;
     INFO("length " << length);

@@ -30,13 +30,19 @@ struct Tally {
   std::uint64_t lost_nans = 0, bad_flushes = 0, rises = 0, high_rises = 0;
   float lost_nan = 0, bad_flush = 0, rise = 0;  // one such input each
   void add(const Tally& other) {
-    if (other.max_ulp > max_ulp) max_ulp = other.max_ulp, worst = other.worst;
+    if (other.max_ulp > max_ulp) {
+      max_ulp = other.max_ulp;
+      worst = other.worst;
+    }
     if (other.lost_nans) lost_nan = other.lost_nan;
     if (other.bad_flushes) bad_flush = other.bad_flush;
     if (other.rises) rise = other.rise;
-    tried += other.tried, misrounded += other.misrounded;
-    lost_nans += other.lost_nans, bad_flushes += other.bad_flushes;
-    rises += other.rises, high_rises += other.high_rises;
+    tried += other.tried;
+    misrounded += other.misrounded;
+    lost_nans += other.lost_nans;
+    bad_flushes += other.bad_flushes;
+    rises += other.rises;
+    high_rises += other.high_rises;
   }
 };
 
@@ -57,22 +63,34 @@ double exact_exp(double x) { return x < -88 ? 0 : x > -0x1p-26 ? 1 + x : std::ex
 void judge(float d, float got, double scale, Tally& tally) {
   ++tally.tried;
   if (d != d) {
-    if (got == got) ++tally.lost_nans, tally.lost_nan = d;
+    if (got == got) {
+      ++tally.lost_nans;
+      tally.lost_nan = d;
+    }
     return;
   }
   const double exact = exact_exp(scale * static_cast<double>(d));
   if (!(exact >= 0x1p-126)) {
     // Flushed, or just at the edge, where d * c and exp may fall on two sides of 2^-126.
     const bool at_edge = exact >= 0x1p-126 * (1 - 0x1p-22) && got == 0x1p-126f;
-    if (bits(got) != 0 && !at_edge) ++tally.bad_flushes, tally.bad_flush = d;
+    if (bits(got) != 0 && !at_edge) {
+      ++tally.bad_flushes;
+      tally.bad_flush = d;
+    }
     return;
   }
   if (!(got >= 0x1p-126f)) {
-    if (bits(got) != 0 || exact > 0x1p-126 * (1 + 0x1p-22)) ++tally.bad_flushes, tally.bad_flush = d;
+    if (bits(got) != 0 || exact > 0x1p-126 * (1 + 0x1p-22)) {
+      ++tally.bad_flushes;
+      tally.bad_flush = d;
+    }
     return;
   }
   const double error = std::fabs(static_cast<double>(got) - exact) * ulps_per_unit(exact);
-  if (!(error <= tally.max_ulp)) tally.max_ulp = error, tally.worst = d;
+  if (!(error <= tally.max_ulp)) {
+    tally.max_ulp = error;
+    tally.worst = d;
+  }
   if (got != static_cast<float>(exact)) ++tally.misrounded;
 }
 
@@ -104,7 +122,8 @@ Tally sweep(float scale, std::uint32_t step) {
       for (std::size_t i = 0; i < n; ++i) {
         judge(d[i], y[i], static_cast<double>(scale), tally);
         if (d[i] == d[i] && !(y[i] <= above)) {
-          ++tally.rises, tally.rise = d[i];
+          ++tally.rises;
+          tally.rise = d[i];
           if (bits(y[i]) - bits(above) != 1) ++tally.high_rises;
         }
         above = y[i];

@@ -47,19 +47,35 @@ const std::vector<Masked>& masks() {
       {"causal, given offsets",
        {2, 2, 2, 6, 12, 5, 3},
        [](attn::AttentionArgs& a) {
-         a.causal = true, a.alignment = attn::Alignment::given, a.query_offsets = offsets;
+         a.causal = true;
+         a.alignment = attn::Alignment::given;
+         a.query_offsets = offsets;
        }},
       {"causal, key lengths",
        {2, 4, 2, 9, 12, 5, 3},
-       [](attn::AttentionArgs& a) { a.causal = true, a.key_lengths = key_lengths; }},
-      {"window", {1, 1, 1, 10, 12, 5, 3}, [](attn::AttentionArgs& a) { a.window_left = 2, a.window_right = 1; }},
+       [](attn::AttentionArgs& a) {
+         a.causal = true;
+         a.key_lengths = key_lengths;
+       }},
+      {"window",
+       {1, 1, 1, 10, 12, 5, 3},
+       [](attn::AttentionArgs& a) {
+         a.window_left = 2;
+         a.window_right = 1;
+       }},
       {"causal, many tiles", {1, 3, 1, 45, 70, 5, 20}, [](attn::AttentionArgs& a) { a.causal = true; }},
       {"narrow window, two blocks",
        {1, 1, 1, 40, 530, 4, 17},
-       [](attn::AttentionArgs& a) { a.window_left = 9, a.window_right = 3; }},
+       [](attn::AttentionArgs& a) {
+         a.window_left = 9;
+         a.window_right = 3;
+       }},
       {"causal, two blocks, top left",
        {1, 2, 1, 600, 530, 3, 2},
-       [](attn::AttentionArgs& a) { a.causal = true, a.alignment = attn::Alignment::top_left; }},
+       [](attn::AttentionArgs& a) {
+         a.causal = true;
+         a.alignment = attn::Alignment::top_left;
+       }},
       // Boolean masks: read in place and packed, the same for all rows and different from row to row, with and without
       // runs that a block can skip.
       {"mask of keys, few rows",
@@ -117,7 +133,9 @@ struct Run {
     if (path == Path::blas) p.want_weights();
     before_ok = p.check();  // clean data: right, with empty rows 0 and -inf
     oracle = test::attend(p.args);
-    clean = p.output, clean_lse = p.logsumexp, clean_weights = p.weights;
+    clean = p.output;
+    clean_lse = p.logsumexp;
+    clean_weights = p.weights;
   }
 
   // Rows are counted through all items and heads.
@@ -291,7 +309,9 @@ TEST_CASE("empty: one row without keys, at every key length", "[nan][attention]"
   for (std::int64_t keys = 1; keys <= 257; keys += test::quick() ? 32 : 1) {
     const std::int64_t offset = -1;  // row 0 sees nothing, row t keys 0 .. t - 1
     Problem p({1, 2, 1, 6, keys, 8, 8}, random);
-    p.args.causal = true, p.args.alignment = attn::Alignment::given, p.args.query_offsets = &offset;
+    p.args.causal = true;
+    p.args.alignment = attn::Alignment::given;
+    p.args.query_offsets = &offset;
     p.args.path = path;
     p.want_logsumexp();
     if (path == Path::blas) p.want_weights();

@@ -115,7 +115,9 @@ TEST_CASE("poison: slopes and sinks that are NaN or infinite spoil their head", 
         std::vector<float> numbers{0.5f, 0.25f, 1.0f, 2.0f};
         (sink ? p.args.sinks : p.args.alibi_slopes) = numbers.data();
         const int64_t offsets[] = {-2, -2};  // two rows of each head see no key
-        p.args.causal = true, p.args.alignment = attn::Alignment::given, p.args.query_offsets = offsets;
+        p.args.causal = true;
+        p.args.alignment = attn::Alignment::given;
+        p.args.query_offsets = offsets;
         REQUIRE(p.check() == "");
         const std::vector<float> clean = p.output;
         numbers[2] = poison;
@@ -150,7 +152,8 @@ TEST_CASE("poison: halves beyond the length, and under a mask", "[not_there][att
         return x;
       };
       std::vector<std::uint16_t> k = draw(p.k.size()), v = draw(p.v.size());
-      a.key.data = k.data(), a.value.data = v.data();
+      a.key.data = k.data();
+      a.value.data = v.data();
       a.key.dtype = a.value.dtype = type;
       const int64_t lengths[] = {keys - 9, keys - 1};
       a.key_lengths = lengths;
@@ -199,8 +202,10 @@ TEST_CASE("poison: the neighbours in a packed batch", "[not_there][attention][po
   attn::AttentionArgs& a = p.args;
   a.path = path;
   a.batch = 4;
-  a.query_length = 40, a.key_length = 600;
-  a.cu_query_lengths = cu_queries, a.cu_key_lengths = cu_keys;
+  a.query_length = 40;
+  a.key_length = 600;
+  a.cu_query_lengths = cu_queries;
+  a.cu_key_lengths = cu_keys;
   p.want_logsumexp();
   p.want_key_weight_sums();
   REQUIRE(p.check() == "");
@@ -218,7 +223,9 @@ TEST_CASE("poison: the neighbours in a packed batch", "[not_there][attention][po
           std::fill_n(p.v.begin() + (h * 635 + j) * 20, 20, infinity);
         }
     REQUIRE(p.run() == "");
-    p.q = q, p.k = k, p.v = v;
+    p.q = q;
+    p.k = k;
+    p.v = v;
     INFO("sequence " << alone << ", " << test::name_of(path));
     for (int64_t h = 0; h < 4; ++h) {
       const auto part = [&](const std::vector<float>& x, int64_t all, const int64_t* cu, int64_t width) {
@@ -245,7 +252,8 @@ TEST_CASE("poison: not a byte beside masks, biases and halves is touched", "[not
         test::GuardedFloats bias(rows * keys, edge), mask(bias.size() / 4 + 1, edge), k((keys * dim + 1) / 2, edge),
             v(k.size(), edge);
         for (float& x : bias) x = random.normal();
-        std::fill(k.begin(), k.end(), 0.5f), std::fill(v.begin(), v.end(), 0.5f);  // halves 0 and 0x3f00
+        std::fill(k.begin(), k.end(), 0.5f);  // halves 0 and 0x3f00
+        std::fill(v.begin(), v.end(), 0.5f);
         // Flush with the forbidden page on the side in question.
         const std::size_t used = bias.size(), spare = 4 * mask.size() - used;
         std::uint8_t* bytes = reinterpret_cast<std::uint8_t*>(mask.data()) + (edge == test::Edge::after ? spare : 0);

@@ -65,7 +65,8 @@ TEST_CASE("call: a workspace that is too small is an error that says how much", 
       REQUIRE(needed > 0);
       std::vector<char> memory(needed);
       for (const std::size_t given : {needed - 1, needed / 2, std::size_t{0}}) {
-        p.args.workspace = memory.data(), p.args.workspace_bytes = given;
+        p.args.workspace = memory.data();
+        p.args.workspace_bytes = given;
         const attn::Status status = attn::attention(p.args);
         INFO(status.message());
         CHECK(status.code() == attn::StatusCode::invalid_argument);
@@ -178,7 +179,9 @@ TEST_CASE("call: repeats, single batch items and changed neighbours give the sam
   const std::int64_t size = s.query_heads * queries * s.value_dim;
   for (std::int64_t b = 0; b < s.batch; ++b) {
     Problem one({1, 4, 2, queries, 517, 40, 24});
-    one.args.query = p.args.query, one.args.key = p.args.key, one.args.value = p.args.value;
+    one.args.query = p.args.query;
+    one.args.key = p.args.key;
+    one.args.value = p.args.value;
     one.args.query.data = p.q.data() + b * p.args.query.batch_stride;
     one.args.key.data = p.k.data() + b * p.args.key.batch_stride;
     one.args.value.data = p.v.data() + b * p.args.value.batch_stride;

@@ -53,7 +53,10 @@ TEST_CASE("parallel: never more workers than tasks, however many threads there a
     test::Random random(221);
     test::Problem p(cases[i].shape, random);
     p.args.path = attn::Path::streaming;
-    if (weights) p.want_weights(), p.want_key_weight_sums();
+    if (weights) {
+      p.want_weights();
+      p.want_key_weight_sums();
+    }
     REQUIRE(p.check() == "");
     const std::vector<float> output = p.output, weight = p.weights, sums = p.key_weight_sums;
     Serial serial;
@@ -92,7 +95,8 @@ TEST_CASE("parallel: absurd threads for problems of a few elements, and for the 
     }
     const std::vector<float> w = random.normals(64 * 64), x = random.normals(300 * 64);
     attn::MultiHeadConfig config;
-    config.embed_dim = 64, config.num_heads = 2;
+    config.embed_dim = 64;
+    config.num_heads = 2;
     config.w_q = config.w_k = config.w_v = w.data();
     const attn::MultiHeadAttention layer(config);
     attn::ForwardOptions options;
@@ -105,7 +109,8 @@ TEST_CASE("parallel: absurd threads for problems of a few elements, and for the 
 
 TEST_CASE("parallel: the workspace of sizes that no memory holds is counted at once", "[quiet][parallel]") {
   attn::AttentionArgs a;  // nothing is read: only the size is asked
-  a.head_dim = a.value_dim = 64, a.path = attn::Path::streaming;
+  a.head_dim = a.value_dim = 64;
+  a.path = attn::Path::streaming;
   Serial serial;
   for (const int64_t threads : {int64_t{2}, std::numeric_limits<int64_t>::max()})
     for (const int64_t queries : {int64_t{1}, int64_t{13}, int64_t{1} << 50}) {
@@ -139,7 +144,11 @@ struct Broken {
     if (self.how == How::throws)
       throw std::system_error(std::make_error_code(std::errc::resource_unavailable_try_again));
     if (self.how == How::throws_a_number) throw 5;
-    if (self.how == How::wrong_indices) task(argument, count), task(argument, -1), task(argument, count + 1000);
+    if (self.how == How::wrong_indices) {
+      task(argument, count);
+      task(argument, -1);
+      task(argument, count + 1000);
+    }
   }
 };
 
@@ -152,7 +161,10 @@ TEST_CASE("parallel: a run that throws, or leaves tasks out, changes nothing", "
       test::Random random(223);
       test::Problem p(c.shape, random);
       p.args.path = attn::Path::streaming;
-      if (weights) p.want_weights(), p.want_key_weight_sums();
+      if (weights) {
+        p.want_weights();
+        p.want_key_weight_sums();
+      }
       REQUIRE(p.check() == "");
       const std::vector<float> output = p.output, weight = p.weights, sums = p.key_weight_sums;
       for (const How how : {How::throws, How::throws_a_number, How::returns, How::wrong_indices})
@@ -175,7 +187,8 @@ TEST_CASE("parallel: a run that throws under a layer", "[quiet][parallel]") {
   test::Random random(224);
   const std::vector<float> w = random.normals(64 * 64), x = random.normals(300 * 64);
   attn::MultiHeadConfig config;
-  config.embed_dim = 64, config.num_heads = 2;
+  config.embed_dim = 64;
+  config.num_heads = 2;
   config.w_q = config.w_k = config.w_v = w.data();
   const attn::MultiHeadAttention layer(config);
   attn::ForwardOptions options;

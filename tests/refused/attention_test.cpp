@@ -77,7 +77,10 @@ TEST_CASE("error: sizes", "[refused][attention][error]") {
 
 TEST_CASE("error: head counts that do not divide are both named", "[refused][attention][error]") {
   const auto heads = [](std::int64_t query, std::int64_t kv) {
-    return [=](AttentionArgs& a) { a.query_heads = query, a.kv_heads = kv; };
+    return [=](AttentionArgs& a) {
+      a.query_heads = query;
+      a.kv_heads = kv;
+    };
   };
   check_all({
       {"query_heads", "5", heads(5, 2)},
@@ -134,7 +137,10 @@ TEST_CASE("error: which keys", "[refused][attention][error]") {
       {"query_offsets", "null", [](AttentionArgs& a) { a.alignment = attn::Alignment::given; }},
       {"query_offsets", "0", [](AttentionArgs& a) { a.query_offsets = some_offsets; }},
       {"query_offsets", "1",
-       [](AttentionArgs& a) { a.query_offsets = some_offsets, a.alignment = attn::Alignment::top_left; }},
+       [](AttentionArgs& a) {
+         a.query_offsets = some_offsets;
+         a.alignment = attn::Alignment::top_left;
+       }},
   });
 }
 
@@ -231,7 +237,8 @@ TEST_CASE("error: what BLAS cannot hold", "[refused][attention][error]") {
                 path);
   check_refused({"query.row_stride", std::to_string(over),
                  [](AttentionArgs& a) {
-                   a.query.data = reinterpret_cast<const void*>(std::uintptr_t{1} << 60), a.query.row_stride = over;
+                   a.query.data = reinterpret_cast<const void*>(std::uintptr_t{1} << 60);
+                   a.query.row_stride = over;
                  }},
                 path);
   // A layout that is right but that BLAS does not take is unsupported there, and fine on the streaming path.
@@ -302,7 +309,9 @@ TEST_CASE("error: packed batches", "[refused][attention][error]") {
   const auto packed = [](const std::int64_t* q, const std::int64_t* k, const std::int64_t* length = nullptr) {
     return [=](AttentionArgs& a) {
       a.weights.data = nullptr;
-      a.cu_query_lengths = q, a.cu_key_lengths = k, a.key_lengths = length;
+      a.cu_query_lengths = q;
+      a.cu_key_lengths = k;
+      a.key_lengths = length;
     };
   };
   check_all({
@@ -320,18 +329,35 @@ TEST_CASE("error: packed batches", "[refused][attention][error]") {
 TEST_CASE("error: requests that are not served are named", "[refused][attention][error]") {
   static float room[2 * 4 * 3 * 4];
   static const std::int64_t queries[] = {0, 2, 5}, keys[] = {0, 4, 7};
-  const auto packed = [](AttentionArgs& a) { a.cu_query_lengths = queries, a.cu_key_lengths = keys; };
+  const auto packed = [](AttentionArgs& a) {
+    a.cu_query_lengths = queries;
+    a.cu_key_lengths = keys;
+  };
   check_refused({"scores", "streaming", [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4); }},
                 Path::streaming, StatusCode::unsupported);
   check_refused({"scores", "cu_query_lengths",
-                 [=](AttentionArgs& a) { packed(a), a.weights.data = nullptr, a.scores = attn::bhtd(room, 4, 3, 4); }},
+                 [=](AttentionArgs& a) {
+                   packed(a);
+                   a.weights.data = nullptr;
+                   a.scores = attn::bhtd(room, 4, 3, 4);
+                 }},
                 Path::blas, StatusCode::unsupported);
   check_refused({"scores.dtype", "f32",
-                 [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4), a.scores.dtype = attn::DType::f16; }},
+                 [](AttentionArgs& a) {
+                   a.scores = attn::bhtd(room, 4, 3, 4);
+                   a.scores.dtype = attn::DType::f16;
+                 }},
                 Path::blas, StatusCode::unsupported);
   check_all(
-      {{"weights", "cu_query_lengths", [=](AttentionArgs& a) { packed(a), a.weights = attn::bhtd(room, 4, 3, 4); }},
+      {{"weights", "cu_query_lengths",
+        [=](AttentionArgs& a) {
+          packed(a);
+          a.weights = attn::bhtd(room, 4, 3, 4);
+        }},
        {"weights.dtype", "f32",
-        [](AttentionArgs& a) { a.weights = attn::bhtd(room, 4, 3, 4), a.weights.dtype = attn::DType::bf16; }}},
+        [](AttentionArgs& a) {
+          a.weights = attn::bhtd(room, 4, 3, 4);
+          a.weights.dtype = attn::DType::bf16;
+        }}},
       StatusCode::unsupported);
 }

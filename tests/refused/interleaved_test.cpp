@@ -55,9 +55,11 @@ void check_cache(const Sizes& s) {
   const std::vector<float> k = random.normals(count(elements)), v = random.normals(count(elements));
   test::Problem p({s.batch, s.heads, s.heads, 1, s.rows, s.dim, s.dim}, random);
   attn::AppendArgs append;
-  append.batch = s.batch, append.kv_heads = s.heads, append.head_dim = append.value_dim = s.dim;
+  append.batch = s.batch;
+  append.kv_heads = s.heads;
+  append.head_dim = append.value_dim = s.dim;
   append.new_length = append.capacity = s.rows;
-  append.key = attn::bhtd(k.data(), s.heads, s.rows, s.dim),
+  append.key = attn::bhtd(k.data(), s.heads, s.rows, s.dim);
   append.value = attn::bhtd(v.data(), s.heads, s.rows, s.dim);
   std::vector<float> output;
   std::vector<T> alone[2] = {std::vector<T>(count(elements)), std::vector<T>(count(elements))};
@@ -83,7 +85,8 @@ void check_cache(const Sizes& s) {
                   !same(buffer[count(part * layout.part + b * layout.batch + h * layout.head + r * layout.row + d)],
                         alone[part][count(((b * s.heads + h) * s.rows + r) * s.dim + d)]);
     CHECK(wrong == 0);
-    p.args.key = append.key_cache, p.args.value = append.value_cache;
+    p.args.key = append.key_cache;
+    p.args.value = append.value_cache;
     p.args.path = attn::Path::streaming;
     REQUIRE(attn::attention(p.args).ok());
     if (output.empty()) output = p.output;
@@ -180,11 +183,17 @@ TEST_CASE("interleaved: the parts of merge, and its results among them", "[refus
   const std::vector<float> x = random.normals(count(parts * rows * columns)),
                            sums = random.normals(count(parts * rows));
   attn::MergeArgs m;
-  m.parts = parts, m.rows = rows, m.value_dim = columns;
-  m.outputs = x.data(), m.part_stride = rows * columns, m.row_stride = columns;
-  m.logsumexps = sums.data(), m.logsumexp_part_stride = rows;
+  m.parts = parts;
+  m.rows = rows;
+  m.value_dim = columns;
+  m.outputs = x.data();
+  m.part_stride = rows * columns;
+  m.row_stride = columns;
+  m.logsumexps = sums.data();
+  m.logsumexp_part_stride = rows;
   std::vector<float> want(count(rows * columns));
-  m.output = want.data(), m.output_row_stride = columns;
+  m.output = want.data();
+  m.output_row_stride = columns;
   REQUIRE(attn::merge(m).ok());
   const struct {
     int64_t part, row, output, output_row;
@@ -202,8 +211,11 @@ TEST_CASE("interleaved: the parts of merge, and its results among them", "[refus
     for (int64_t p = 0; p < parts; ++p)
       for (int64_t r = 0; r < rows; ++r)
         std::copy_n(x.data() + (p * rows + r) * columns, columns, buffer.data() + p * c.part + r * c.row);
-    m.outputs = buffer.data(), m.part_stride = c.part, m.row_stride = c.row;
-    m.output = buffer.data() + c.output, m.output_row_stride = c.output_row;
+    m.outputs = buffer.data();
+    m.part_stride = c.part;
+    m.row_stride = c.row;
+    m.output = buffer.data() + c.output;
+    m.output_row_stride = c.output_row;
     const attn::Status status = attn::merge(m);
     INFO(status.message());
     CHECK(status.ok() == c.fine);

@@ -70,7 +70,7 @@ TEST_CASE("softmax: errors name the argument and write nothing", "[refused][soft
     check_refused(memory, c, "scale", "-inf");
   }
   SECTION("more elements than an address can hold") {
-    c.rows = std::int64_t{1} << 40, c.columns = c.x_stride = c.y_stride = std::int64_t{1} << 40;
+    c.rows = c.columns = c.x_stride = c.y_stride = std::int64_t{1} << 40;
     check_refused(memory, c, "x", std::to_string(c.rows));
   }
   SECTION("a stride that leaves the address space") {
@@ -87,7 +87,10 @@ TEST_CASE("softmax: overlap that is not exactly in place is an error", "[refused
   SECTION("the last row of x is the first of y") { c.y += 20; }
   SECTION("x behind y") { c.x += 15; }
   SECTION("the same start, another stride") { c.y_stride = 12; }
-  SECTION("the same rows upside down") { c.y += 20, c.y_stride = -10; }
+  SECTION("the same rows upside down") {
+    c.y += 20;
+    c.y_stride = -10;
+  }
   check_refused(memory, c, "y", "x");
 }
 

@@ -109,7 +109,11 @@ TEST_CASE("strided: two boxes share a byte or do not, as marking every byte says
       const int64_t pitch = random.integer(1, 8);
       const View a = measured(box(random, "a", kind.size, kind.stride, pitch, 0));
       View b = measured(box(random, "b", kind.size, kind.stride, pitch, random.integer(-kind.place, kind.place)));
-      if (random.flip()) std::copy_n(a.stride, 4, b.stride), b.element_bytes = a.element_bytes, b = measured(b);
+      if (random.flip()) {
+        std::copy_n(a.stride, 4, b.stride);
+        b.element_bytes = a.element_bytes;
+        b = measured(b);
+      }
       if (!fits(a) || !fits(b)) continue;
       const bool shared = marks.shared(a, b) > 0;
       if (a.begin < b.end && b.begin < a.end) ++tried[shared];
@@ -190,10 +194,12 @@ TEST_CASE("strided: no strides make it hang, and what shares a byte is never let
     for (int i = 0; i < 4; ++i)
       for (View* v : {&a, &b}) {
         if (i == 3 && v == &a) continue;
-        v->size[i] = random.integer(size / 2, size), v->stride[i] = random.integer(stride / 2, stride) | 1;
+        v->size[i] = random.integer(size / 2, size);
+        v->stride[i] = random.integer(stride / 2, stride) | 1;
         (v == &a ? inside_a : inside_b) += v->stride[i] * random.integer(0, v->size[i] - 1);
       }
-    a.data += int64_t{1} << 60, b.data = a.data + 4 * (inside_a - inside_b);  // they share that element
+    a.data += int64_t{1} << 60;
+    b.data = a.data + 4 * (inside_a - inside_b);  // they share that element
     if (!measure(a).ok() || !measure(b).ok()) continue;
     const attn::Status status = disjoint(a, b);
     CHECK_FALSE(status.ok());

@@ -30,8 +30,12 @@ struct Cache {
         values(random.normals(batch * heads * 3 * 5)),
         key_cache(batch * heads * capacity * pitch, test::canary),
         value_cache(key_cache) {
-    args.batch = batch, args.kv_heads = heads, args.new_length = 3, args.capacity = capacity;
-    args.head_dim = 4, args.value_dim = 5;
+    args.batch = batch;
+    args.kv_heads = heads;
+    args.new_length = 3;
+    args.capacity = capacity;
+    args.head_dim = 4;
+    args.value_dim = 5;
     args.key = attn::bhtd(keys.data(), heads, 3, 4);
     args.value = attn::bthd(values.data(), heads, 3, 5);
     args.key_cache = {key_cache.data(), DType::f32, heads * capacity * pitch, capacity * pitch, pitch};
@@ -77,7 +81,8 @@ TEST_CASE("kv cache: float32 rows are rounded to the type of the cache, halves a
   std::uint16_t cache[2][6] = {}, copy[6] = {};
   int64_t lengths[] = {0};
   attn::AppendArgs a;
-  a.new_length = a.capacity = 1, a.head_dim = 6, a.value_dim = 6;
+  a.new_length = a.capacity = 1;
+  a.head_dim = a.value_dim = 6;
   a.key = a.value = attn::bhtd(rows, 1, 1, 6);
   a.key_cache = attn::bhtd(reinterpret_cast<attn::f16*>(cache[0]), 1, 1, 6);
   a.value_cache = attn::bhtd(reinterpret_cast<attn::bf16*>(cache[1]), 1, 1, 6);
@@ -89,7 +94,8 @@ TEST_CASE("kv cache: float32 rows are rounded to the type of the cache, halves a
   CHECK(std::memcmp(cache[1], bf16, sizeof bf16) == 0);
 
   lengths[0] = 0;
-  a.value_dim = 0, a.value_cache = {};
+  a.value_dim = 0;
+  a.value_cache = {};
   a.key = attn::bhtd(reinterpret_cast<const attn::f16*>(cache[0]), 1, 1, 6);
   a.key_cache = attn::bhtd(reinterpret_cast<attn::f16*>(copy), 1, 1, 6);
   REQUIRE(attn::append(a).ok());
@@ -148,7 +154,9 @@ TEST_CASE("kv cache: sizes without elements cost nothing", "[right][kv_cache]") 
   constexpr int64_t many = int64_t{1} << 50;
   int64_t length = 3;
   attn::AppendArgs a;
-  a.kv_heads = many, a.capacity = 8, a.lengths = &length;
+  a.kv_heads = many;
+  a.capacity = 8;
+  a.lengths = &length;
   CHECK(attn::append(a).ok());
   CHECK(length == 3);
   a.new_length = 2;  // rows of no columns
@@ -176,12 +184,16 @@ TEST_CASE("kv cache: decoding token by token is prefill to the last bit", "[righ
   a.value = {values.data(), type, kv_heads * length * value_dim, length * value_dim, value_dim};
 
   attn::AppendArgs append;
-  append.batch = batch, append.kv_heads = kv_heads, append.capacity = length;
-  append.head_dim = dim, append.value_dim = value_dim;
+  append.batch = batch;
+  append.kv_heads = kv_heads;
+  append.capacity = length;
+  append.head_dim = dim;
+  append.value_dim = value_dim;
   append.key_cache = {keys.data(), type, a.key.batch_stride, a.key.head_stride, dim};
   append.value_cache = {values.data(), type, a.value.batch_stride, a.value.head_stride, value_dim};
   int64_t lengths[batch] = {}, new_lengths[batch] = {};
-  append.lengths = lengths, append.new_lengths = new_lengths;
+  append.lengths = lengths;
+  append.new_lengths = new_lengths;
 
   std::vector<float> decoded(prefill.output.size(), test::canary);
   for (int64_t t = 0; t < length;) {
@@ -189,8 +201,10 @@ TEST_CASE("kv cache: decoding token by token is prefill to the last bit", "[righ
     const int64_t n = std::min(step, length - t);
     for (int64_t b = 0; b < batch; ++b) new_lengths[b] = std::min(n, std::max<int64_t>(counts[b] - t, 0));
     append.new_length = n;
-    append.key = prefill.args.key, append.value = prefill.args.value;
-    append.key.data = prefill.k.data() + t * dim, append.value.data = prefill.v.data() + t * value_dim;
+    append.key = prefill.args.key;
+    append.value = prefill.args.value;
+    append.key.data = prefill.k.data() + t * dim;
+    append.value.data = prefill.v.data() + t * value_dim;
     REQUIRE(attn::append(append).ok());
 
     attn::AttentionArgs one = a;
@@ -199,7 +213,8 @@ TEST_CASE("kv cache: decoding token by token is prefill to the last bit", "[righ
     one.output.data = decoded.data() + t * value_dim;
     one.key_lengths = lengths;
     int64_t offsets[batch] = {t, t};
-    one.alignment = attn::Alignment::given, one.query_offsets = offsets;
+    one.alignment = attn::Alignment::given;
+    one.query_offsets = offsets;
     REQUIRE(attn::attention(one).ok());
     t += n;
   }

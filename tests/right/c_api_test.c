@@ -60,8 +60,13 @@ static void reference(void) {
 static attn_attention_args make_args(void) {
   attn_attention_args a;
   attn_attention_args_init(&a);
-  a.batch = B, a.query_heads = HQ, a.kv_heads = HKV;
-  a.query_length = TQ, a.key_length = TK, a.head_dim = D, a.value_dim = DV;
+  a.batch = B;
+  a.query_heads = HQ;
+  a.kv_heads = HKV;
+  a.query_length = TQ;
+  a.key_length = TK;
+  a.head_dim = D;
+  a.value_dim = DV;
   a.query = (attn_tensor){q, ATTN_F32, HQ * TQ * D, TQ * D, D};
   a.key = (attn_tensor){k, ATTN_F32, HKV * TK * D, TK * D, D};
   a.value = (attn_tensor){v, ATTN_F32, HKV * TK * DV, TK * DV, DV};
@@ -121,8 +126,10 @@ static void test_cache(void) {
   char message[256];
   attn_attention_args a = make_args();
   a.batch = 2;
-  a.query_length = TQ, a.key_length = TK;
-  a.cu_query_lengths = cu_queries, a.cu_key_lengths = cu_keys;
+  a.query_length = TQ;
+  a.key_length = TK;
+  a.cu_query_lengths = cu_queries;
+  a.cu_key_lengths = cu_keys;
   static float sums[HQ * TK];
   a.key_weight_sums = sums;
   CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
@@ -136,7 +143,11 @@ static void test_cache(void) {
   int64_t lengths[] = {0};
   attn_append_args p;
   attn_append_args_init(&p);
-  p.kv_heads = HKV, p.new_length = TK, p.capacity = 2 * TK, p.head_dim = D, p.value_dim = DV;
+  p.kv_heads = HKV;
+  p.new_length = TK;
+  p.capacity = 2 * TK;
+  p.head_dim = D;
+  p.value_dim = DV;
   p.key = (attn_tensor){k, ATTN_F32, HKV * TK * D, TK * D, D};
   p.value = (attn_tensor){v, ATTN_F32, HKV * TK * DV, TK * DV, DV};
   p.key_cache = (attn_output){keys, ATTN_BF16, HKV * 2 * TK * D, 2 * TK * D, D};
@@ -159,10 +170,14 @@ static void test_merge(void) {
   char message[256];
   attn_merge_args m;
   attn_merge_args_init(&m);
-  m.parts = 3, m.rows = m.value_dim = 1;
-  m.outputs = outputs, m.part_stride = 1;
-  m.logsumexps = sums, m.logsumexp_part_stride = 1;
-  m.output = &merged, m.logsumexp = &sum;
+  m.parts = 3;
+  m.rows = m.value_dim = 1;
+  m.outputs = outputs;
+  m.part_stride = 1;
+  m.logsumexps = sums;
+  m.logsumexp_part_stride = 1;
+  m.output = &merged;
+  m.logsumexp = &sum;
   CHECK(attn_merge(&m, message, sizeof message) == ATTN_OK);
   CHECK(merged == 2.0f);
   CHECK(fabs((double)sum - log(2.0)) < 1e-7);
@@ -200,7 +215,8 @@ static void test_errors(void) {
   a.size = sizeof a + 8;
   CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
   a.size = offsetof(attn_attention_args, workspace);
-  a.workspace = (void*)&a, a.workspace_bytes = 1; /* must not be read */
+  a.workspace = (void*)&a;
+  a.workspace_bytes = 1; /* must not be read */
   memset(output, 0, sizeof output);
   CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
   CHECK(largest_difference(output, wanted, OUTPUTS) < 1e-6);
@@ -216,7 +232,8 @@ static void test_zeroed(void) {
   memset(&a, 0, sizeof a);
   a.size = sizeof a;
   a.batch = a.query_heads = a.kv_heads = 1;
-  a.query_length = a.key_length = 3, a.head_dim = a.value_dim = 1;
+  a.query_length = a.key_length = 3;
+  a.head_dim = a.value_dim = 1;
   a.query = (attn_tensor){queries, ATTN_F32, 3, 3, 1};
   a.key = (attn_tensor){keys, ATTN_F32, 3, 3, 1};
   a.value = (attn_tensor){values, ATTN_F32, 3, 3, 1};
@@ -228,7 +245,8 @@ static void test_zeroed(void) {
   a.initialized = 2;
   CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT && strstr(message, "is 2"));
   attn_attention_args_init(&a);
-  a.query_length = a.key_length = 3, a.head_dim = a.value_dim = 1;
+  a.query_length = a.key_length = 3;
+  a.head_dim = a.value_dim = 1;
   a.query = (attn_tensor){queries, ATTN_F32, 3, 3, 1};
   a.key = (attn_tensor){keys, ATTN_F32, 3, 3, 1};
   a.value = (attn_tensor){values, ATTN_F32, 3, 3, 1};
@@ -289,7 +307,8 @@ static void test_null_handles(void) {
   float x[1] = {1}, y[1] = {7};
   attn_multi_head_config config;
   memset(&config, 0, sizeof config);
-  config.size = sizeof config, config.embed_dim = config.num_heads = 1;
+  config.size = sizeof config;
+  config.embed_dim = config.num_heads = 1;
   config.w_q = config.w_k = config.w_v = x;
   attn_multi_head* layer = attn_multi_head_create(&config, NULL, 0);
   const attn_forward_options options = {sizeof options, NULL, 0, &parallel};
@@ -386,7 +405,10 @@ static void test_multi_head(void) {
   static double pq[BATCH * T * E], pk[BATCH * T * E], pv[BATCH * T * E], result[BATCH * T * E];
   char message[256];
   fill(x, BATCH * T * E, 6);
-  for (uint32_t i = 0; i < 4; ++i) fill(w[i], E * E, 10 + i), fill(b[i], E, 20 + i);
+  for (uint32_t i = 0; i < 4; ++i) {
+    fill(w[i], E * E, 10 + i);
+    fill(b[i], E, 20 + i);
+  }
   const int64_t lengths[BATCH] = {T, 5};
 
   linear(x, w[0], b[0], BATCH * T, E, pq);

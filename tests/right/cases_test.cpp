@@ -34,7 +34,9 @@ struct Scalar : Problem {
     q.assign(queries.begin(), queries.end());
     k.assign(keys.begin(), keys.end());
     v.assign(values.begin(), values.end());
-    args.query.data = q.data(), args.key.data = k.data(), args.value.data = v.data();
+    args.query.data = q.data();
+    args.key.data = k.data();
+    args.value.data = v.data();
     args.scale = 1;
     args.path = path;
   }
@@ -129,7 +131,8 @@ TEST_CASE("case: a window counts the current token", "[right][attention][case]")
   }
   SECTION("the same by the right side of the window") {
     p.args.causal = false;
-    p.args.window_left = 2, p.args.window_right = 0;
+    p.args.window_left = 2;
+    p.args.window_right = 0;
     REQUIRE(p.run() == "");
     check_values(p.output, three);
   }
@@ -154,7 +157,8 @@ TEST_CASE("case: a window counts the current token", "[right][attention][case]")
   }
   SECTION("keys after the query") {
     p.args.causal = false;
-    p.args.window_left = 0, p.args.window_right = 1;
+    p.args.window_left = 0;
+    p.args.window_right = 1;
     REQUIRE(p.run() == "");
     check_values(p.output, {1.5, 3, 6, 12, 24, 48, 96, 128});
   }
@@ -182,7 +186,10 @@ TEST_CASE("case: valid length of each sequence", "[right][attention][case]") {
   // Padding has no influence, and bottom_right counts from the sequence's own length.
   const std::vector<float> before = p.output;
   for (std::size_t i = 0; i < p.v.size(); ++i)
-    if (static_cast<std::int64_t>(i % 8) >= key_lengths[i / 8]) p.v[i] = 1e6f, p.k[i] = -77;
+    if (static_cast<std::int64_t>(i % 8) >= key_lengths[i / 8]) {
+      p.v[i] = 1e6f;
+      p.k[i] = -77;
+    }
   REQUIRE(p.run() == "");
   CHECK(test::bits_equal(p.output, before));
 
@@ -213,7 +220,8 @@ TEST_CASE("case: weights are a softmax, and sum to 1", "[right][attention][case]
   p.q = {1};
   p.k = {7.25f, 6.5f, 5.125f, 4.75f, 3.5f, 3.0f};
   for (std::size_t j = 0; j < 6; ++j) p.v[j * 7] = 1;  // identity: the output is the weights
-  p.args.query.data = p.q.data(), p.args.key.data = p.k.data();
+  p.args.query.data = p.q.data();
+  p.args.key.data = p.k.data();
   p.args.scale = 1;
   p.args.path = path;
   REQUIRE(p.run() == "");
@@ -278,8 +286,11 @@ TEST_CASE("case: weights at the lower end of exp", "[right][attention][case]") {
   for (const float g : {-200.0f, -1e30f, -std::numeric_limits<float>::max()}) gaps.push_back(g);
   // Query row t has scores 0 and g[t]; V = (0, 1), so that the output is e^g / (1 + e^g).
   Problem p({1, 1, 1, static_cast<std::int64_t>(gaps.size()), 2, 1, 1});
-  p.q = gaps, p.k = {0, 1}, p.v = {0, 1};
-  p.args.query.data = p.q.data(), p.args.key.data = p.k.data(), p.args.value.data = p.v.data();
+  p.q = gaps;
+  p.k = p.v = {0, 1};
+  p.args.query.data = p.q.data();
+  p.args.key.data = p.k.data();
+  p.args.value.data = p.v.data();
   p.args.scale = 1;
   p.args.path = path;
   REQUIRE(p.run() == "");

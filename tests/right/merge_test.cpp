@@ -34,10 +34,16 @@ struct Parts {
         output(r * e, test::canary),
         sum(r, test::canary) {
     for (std::int64_t i = 0; i < p * r; ++i) sums.push_back(random.uniform(-80, 80));
-    args.parts = p, args.rows = r, args.value_dim = e;
-    args.outputs = outputs.data(), args.part_stride = r * e, args.row_stride = e;
-    args.logsumexps = sums.data(), args.logsumexp_part_stride = r;
-    args.output = output.data(), args.output_row_stride = e;
+    args.parts = p;
+    args.rows = r;
+    args.value_dim = e;
+    args.outputs = outputs.data();
+    args.part_stride = r * e;
+    args.row_stride = e;
+    args.logsumexps = sums.data();
+    args.logsumexp_part_stride = r;
+    args.output = output.data();
+    args.output_row_stride = e;
     args.logsumexp = sum.data();
   }
 
@@ -167,9 +173,11 @@ TEST_CASE("merge: many parts are as exact as few, and large values stay finite",
 TEST_CASE("merge: sizes without elements cost nothing", "[right][merge]") {
   constexpr std::int64_t many = std::int64_t{1} << 50;
   attn::MergeArgs a;
-  a.parts = many, a.value_dim = 4;
+  a.parts = many;
+  a.value_dim = 4;
   CHECK(attn::merge(a).ok());
-  a.parts = 0, a.rows = many, a.value_dim = 0;
+  a.parts = a.value_dim = 0;
+  a.rows = many;
   CHECK(attn::merge(a).ok());
 }
 
@@ -177,7 +185,10 @@ TEST_CASE("merge: what is not there is not seen, and NaN is", "[right][merge]") 
   test::Random random(63);
   Parts p(3, 3, 20, random);
   p.sums = {1, -infinity, 2, 1, 1, quiet_nan, -infinity, 1, 3};
-  for (std::size_t e = 0; e < 20; ++e) p.outputs[20 + e] = quiet_nan, p.outputs[120 + e] = infinity;  // both absent
+  for (std::size_t e = 0; e < 20; ++e) {  // both absent
+    p.outputs[20 + e] = quiet_nan;
+    p.outputs[120 + e] = infinity;
+  }
   CHECK(p.check() == "");
   for (std::size_t e = 0; e < 20; ++e) {
     CHECK(std::isfinite(p.output[e]));
@@ -211,15 +222,20 @@ TEST_CASE("merge: strides, in place, and the same bits on every instruction set"
                     p.sums.begin() + static_cast<int>(i * 5 + 5));
   }
   attn::MergeArgs a = p.args;
-  a.outputs = gathered.data(), a.part_stride = a.logsumexp_part_stride = 100, a.logsumexps = gathered.data() + 95;
+  a.outputs = gathered.data();
+  a.part_stride = a.logsumexp_part_stride = 100;
+  a.logsumexps = gathered.data() + 95;
   std::vector<float> wide(5 * 24, test::canary);
-  a.output = wide.data(), a.output_row_stride = 24;
+  a.output = wide.data();
+  a.output_row_stride = 24;
   REQUIRE(attn::merge(a).ok());
   for (std::size_t r = 0; r < 5; ++r)
     for (std::size_t e = 0; e < 24; ++e)
       CHECK(test::bits(wide[r * 24 + e]) == test::bits(e < 19 ? want[r * 19 + e] : test::canary));
   // In place of the second part.
-  a.output = gathered.data() + 100, a.output_row_stride = 19, a.logsumexp = gathered.data() + 195;
+  a.output = gathered.data() + 100;
+  a.output_row_stride = 19;
+  a.logsumexp = gathered.data() + 195;
   REQUIRE(attn::merge(a).ok());
   CHECK(test::bits_equal({gathered.begin() + 100, gathered.begin() + 195}, want));
   CHECK(test::bits_equal({gathered.begin() + 195, gathered.begin() + 200}, want_sum));

@@ -75,7 +75,10 @@ struct Options {
     }
     if (random.flip()) return;
     for (std::size_t i = 0; i < cells; ++i) bias.push_back(random.normal());
-    for (std::int64_t h = 0; h < a.query_heads; ++h) slopes.push_back(0.1f), sinks.push_back(random.normal());
+    for (std::int64_t h = 0; h < a.query_heads; ++h) {
+      slopes.push_back(0.1f);
+      sinks.push_back(random.normal());
+    }
     if (random.flip()) a.bias = {bias.data(), 0, 0, a.key_length, 1};
     if (random.flip()) a.alibi_slopes = slopes.data();
     if (random.flip()) a.sinks = sinks.data();
@@ -136,7 +139,8 @@ TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back",
     p.args.scale = 1e-5f;
     const float bias[] = {static_cast<float>(static_cast<double>(1e-5f) * (static_cast<double>(1e20f) * 1e20f)), 0};
     p.args.bias = {bias, 0, 0, 0, 1};
-    p.args.query.data = p.q.data(), p.args.key.data = p.k.data();
+    p.args.query.data = p.q.data();
+    p.args.key.data = p.k.data();
     REQUIRE(p.run() == "");
     CHECK(p.output[0] == 2);
   }
@@ -146,7 +150,8 @@ TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back",
     p.args.scale = 1e-5f;
     const float sink = GENERATE(-3e35f, 0.0f);
     p.args.sinks = &sink;
-    p.args.query.data = p.q.data(), p.args.key.data = p.k.data();
+    p.args.query.data = p.q.data();
+    p.args.key.data = p.k.data();
     REQUIRE(p.run() == "");
     CHECK(p.output[0] == (sink == 0 ? 0.0f : 2.0f));
   }
@@ -154,7 +159,8 @@ TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back",
     p.q = {1e20f, 1e20f};
     p.k = {1e20f, -1e20f, 0, 0};
     p.args.softcap = 2;
-    p.args.query.data = p.q.data(), p.args.key.data = p.k.data();
+    p.args.query.data = p.q.data();
+    p.args.key.data = p.k.data();
     REQUIRE(p.run() == "");
     CHECK(p.output[0] == 2);
   }
@@ -166,7 +172,8 @@ TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back",
     else
       p.k = {-8e19f, 0, -3.3e19f, 0};
     p.args.scale = 1e-39f;
-    p.args.query.data = p.q.data(), p.args.key.data = p.k.data();
+    p.args.query.data = p.q.data();
+    p.args.key.data = p.k.data();
     CHECK(p.check() == "");
   }
 }

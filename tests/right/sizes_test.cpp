@@ -36,8 +36,10 @@ TEST_CASE("attention: every pair of lengths", "[right][attention]") {
       if (test::quick() && query_length * key_length > 20000) continue;
       // Large heads where they are affordable.
       Shape s{1, 1, 1, query_length, key_length, random.pick(head_sizes), random.pick(head_sizes)};
-      while (s.query_length * s.key_length * (s.head_dim + s.value_dim) > 4000000)
-        s.head_dim = s.head_dim / 2 + 1, s.value_dim = s.value_dim / 3 + 1;
+      while (s.query_length * s.key_length * (s.head_dim + s.value_dim) > 4000000) {
+        s.head_dim = s.head_dim / 2 + 1;
+        s.value_dim = s.value_dim / 3 + 1;
+      }
       Problem p(s, random);
       p.args.path = path;
       p.args.causal = random.flip();
@@ -99,7 +101,9 @@ TEST_CASE("attention: the default scale is 1 / sqrt(head_dim)", "[right][attenti
   const Path path = GENERATE(Path::blas, Path::streaming);
   Random random(25);
   Problem p({1, 1, 1, 20, 40, 16, 8}, random), q({1, 1, 1, 20, 40, 16, 8});
-  q.args.query = p.args.query, q.args.key = p.args.key, q.args.value = p.args.value;
+  q.args.query = p.args.query;
+  q.args.key = p.args.key;
+  q.args.value = p.args.value;
   p.args.path = q.args.path = path;
   q.args.scale = 0.25f;
   REQUIRE(p.run() == "");
@@ -152,7 +156,10 @@ TEST_CASE("attention: random mixtures of options and layouts", "[right][attentio
     const test::Strided k = test::random_layout(random, key, rows, test::Use::input);
     const test::Strided v = test::random_layout(random, value, rows, test::Use::input);
     test::Strided o = test::random_layout(random, output, rows, test::Use::result, test::canary);
-    a.query = q.tensor(), a.key = k.tensor(), a.value = v.tensor(), a.output = o.output();
+    a.query = q.tensor();
+    a.key = k.tensor();
+    a.value = v.tensor();
+    a.output = o.output();
     const test::Dims weights{s.batch, s.query_heads, s.query_length, s.key_length};
     test::Strided w = test::random_layout(random, weights, rows, test::Use::result, test::canary);
     if (path == Path::blas && random.flip() && s.key_length > 0) a.weights = w.output();

@@ -48,7 +48,9 @@ TEST_CASE("mask: windows around every border", "[right][attention][mask]") {
         for (const bool causal : {false, true}) {
           Problem p({1, 2, 1, query_length, 700, 3, 5}, random);
           p.args.path = path;
-          p.args.window_left = left, p.args.window_right = right, p.args.causal = causal;
+          p.args.window_left = left;
+          p.args.window_right = right;
+          p.args.causal = causal;
           INFO(describe(p.args));
           CHECK(p.check() == "");
         }
@@ -64,8 +66,11 @@ TEST_CASE("mask: offsets and windows at the ends of int64", "[right][attention][
         for (const bool causal : {false, true}) {
           Problem p({1, 1, 1, 4, 9, 3, 3}, random);
           p.args.path = path;
-          p.args.alignment = Alignment::given, p.args.query_offsets = &offset;
-          p.args.window_left = left, p.args.window_right = right, p.args.causal = causal;
+          p.args.alignment = Alignment::given;
+          p.args.query_offsets = &offset;
+          p.args.window_left = left;
+          p.args.window_right = right;
+          p.args.causal = causal;
           p.want_logsumexp();
           INFO(describe(p.args));
           CHECK(p.check() == "");
@@ -125,7 +130,9 @@ TEST_CASE("mask: decode step by step and in chunks equals prefill", "[right][att
       chunk = std::min(chunk, length - t);
       // Queries t .. t + chunk - 1 against keys 0 .. t + chunk - 1, as views of the same memory.
       Problem step({1, 4, 2, chunk, t + chunk, 24, 24});
-      step.args.query = prefill.args.query, step.args.key = prefill.args.key, step.args.value = prefill.args.value;
+      step.args.query = prefill.args.query;
+      step.args.key = prefill.args.key;
+      step.args.value = prefill.args.value;
       step.args.query.data = prefill.q.data() + t * 24;
       step.args.causal = true;
       step.args.path = path;

@@ -69,9 +69,14 @@ std::vector<Named> results(test::Problem& p) {
   std::vector<float> rows(p.k.size()), merged(p.k.size() / 2);
   const std::int64_t dim = p.args.head_dim, count = static_cast<std::int64_t>(p.k.size()) / dim;
   attn::MergeArgs m;
-  m.parts = 2, m.rows = count / 2, m.value_dim = dim;
-  m.outputs = p.k.data(), m.part_stride = m.rows * dim, m.row_stride = m.output_row_stride = dim;
-  m.logsumexps = p.v.data(), m.logsumexp_part_stride = m.rows;
+  m.parts = 2;
+  m.rows = count / 2;
+  m.value_dim = dim;
+  m.outputs = p.k.data();
+  m.part_stride = m.rows * dim;
+  m.row_stride = m.output_row_stride = dim;
+  m.logsumexps = p.v.data();
+  m.logsumexp_part_stride = m.rows;
   m.output = merged.data();
   if (!attn::attention(p.args).ok() || !attn::merge(m).ok() ||
       !attn::softmax(p.k.data(), rows.data(), count, dim, dim, dim, 1.5f).ok())
@@ -93,7 +98,9 @@ constexpr test::Shape shapes[] = {{2, 4, 2, 30, 600, 20, 24}, {1, 2, 2, 3, 700, 
 void want_all(test::Problem& p, attn::Path path) {
   p.args.path = path;
   p.args.causal = true;
-  p.want_weights(), p.want_logsumexp(), p.want_key_weight_sums();
+  p.want_weights();
+  p.want_logsumexp();
+  p.want_key_weight_sums();
 }
 
 }  // namespace

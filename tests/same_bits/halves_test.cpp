@@ -36,7 +36,8 @@ class Stored {
       halves_.push_back(draw(random, type));
       x = number(halves_.back(), type);
     }
-    tensor.data = halves_.data(), tensor.dtype = type;
+    tensor.data = halves_.data();
+    tensor.dtype = type;
   }
 
   static float number(std::uint16_t half, DType type) {
@@ -100,7 +101,9 @@ TEST_CASE("attention of halves: a half output is the float output, rounded once"
       Problem p({1, 2, 1, rows, 50, 9, value_dim}, random);
       p.args.path = path;
       const int64_t offset[] = {-1};  // row 0 sees no key
-      p.args.causal = true, p.args.alignment = attn::Alignment::given, p.args.query_offsets = offset;
+      p.args.causal = true;
+      p.args.alignment = attn::Alignment::given;
+      p.args.query_offsets = offset;
       p.v[0] = 1e30f;  // beyond f16
       REQUIRE(p.run() == "");
       const std::vector<std::uint16_t> want = narrowed(p.output, type);
@@ -153,12 +156,16 @@ TEST_CASE("attention of halves: any strides give the bits of dense", "[same_bits
         return attn::Tensor{copies.back().data() + 1 + (backwards ? (n - 1) * pitch : 0), type, 0, dim,
                             backwards ? -pitch : pitch};
       };
-      a.query = dense(q, rows), a.key = dense(k, keys), a.value = dense(v, keys);
+      a.query = dense(q, rows);
+      a.key = dense(k, keys);
+      a.value = dense(v, keys);
       INFO(test::describe(a));
       REQUIRE(p.check() == "");
       std::vector<float> want = p.output;
       for (const bool backwards : {false, true}) {
-        a.query = spread(q, rows, backwards), a.key = spread(k, keys, backwards), a.value = spread(v, keys, backwards);
+        a.query = spread(q, rows, backwards);
+        a.key = spread(k, keys, backwards);
+        a.value = spread(v, keys, backwards);
         REQUIRE(p.run() == "");
         CHECK(differs(path, p.output, want) == "");
       }
@@ -167,7 +174,9 @@ TEST_CASE("attention of halves: any strides give the bits of dense", "[same_bits
         std::copy_n(k.begin(), dim, k.begin() + j * dim);
         std::copy_n(v.begin(), dim, v.begin() + j * dim);
       }
-      a.query = dense(q, rows), a.key = dense(k, keys), a.value = dense(v, keys);
+      a.query = dense(q, rows);
+      a.key = dense(k, keys);
+      a.value = dense(v, keys);
       REQUIRE(p.run() == "");
       want = p.output;
       a.key.head_stride = a.key.row_stride = a.value.head_stride = a.value.row_stride = 0;
@@ -227,7 +236,8 @@ TEST_CASE("attention of halves: NaN and infinity of any payload are those of flo
                 random.integer(0, 1) << 15 |
                 (poison == 0 ? infinite + random.integer(0, 3) * 21 : random.integer(1, 0x7f)));
         for (std::size_t i = 0; i < floats[t]->size(); ++i) (*floats[t])[i] = Stored::number(halves[t][i], type);
-        tensors[t]->data = halves[t].data(), tensors[t]->dtype = type;
+        tensors[t]->data = halves[t].data();
+        tensors[t]->dtype = type;
       }
       INFO(test::describe(half.args));
       REQUIRE(test::on_scalar([&] { return wide.run(); }) == "");

@@ -17,10 +17,13 @@ using std::int64_t;
 // Item b of a batch: where its rows stand, and how many there are.
 struct Item {
   Item(const AttentionArgs& a, int64_t b) : b(b), tensor_item(a.cu_query_lengths ? 0 : b) {
-    queries = a.query_length, keys = a.key_length;
+    queries = a.query_length;
+    keys = a.key_length;
     if (!a.cu_query_lengths) return;
-    first_query = a.cu_query_lengths[b], queries = a.cu_query_lengths[b + 1] - first_query;
-    first_key = a.cu_key_lengths[b], keys = a.cu_key_lengths[b + 1] - first_key;
+    first_query = a.cu_query_lengths[b];
+    queries = a.cu_query_lengths[b + 1] - first_query;
+    first_key = a.cu_key_lengths[b];
+    keys = a.cu_key_lengths[b + 1] - first_key;
   }
   int64_t b, tensor_item, first_query = 0, queries, first_key = 0, keys;
 };
@@ -34,7 +37,9 @@ void move(const AttentionArgs& a, attn::Tensor& x, int64_t item, int64_t row) {
 struct Part {
   enum class Wanted { output, all };
   Part(const AttentionArgs& whole, const Item& item, int64_t t, int64_t rows, Wanted wanted) : a(whole) {
-    a.batch = 1, a.query_length = rows, a.key_length = item.keys;
+    a.batch = 1;
+    a.query_length = rows;
+    a.key_length = item.keys;
     a.cu_query_lengths = a.cu_key_lengths = nullptr;
     move(whole, a.query, item.tensor_item, item.first_query + t);
     if (item.keys > 0) {
@@ -52,12 +57,14 @@ struct Part {
                   : whole.query_offsets                        ? whole.query_offsets[item.b]
                   : a.key_lengths                              ? *a.key_lengths - item.queries
                                                                : item.keys - item.queries);
-    a.alignment = attn::Alignment::given, a.query_offsets = &offset;
+    a.alignment = attn::Alignment::given;
+    a.query_offsets = &offset;
 
     output.assign(a.query_heads * rows * a.value_dim, test::canary);
     a.output = attn::bhtd(output.data(), a.query_heads, rows, a.value_dim);
     a.output.dtype = whole.output.dtype;
-    a.weights = {}, a.logsumexp = a.key_weight_sums = nullptr;
+    a.weights = {};
+    a.logsumexp = a.key_weight_sums = nullptr;
     if (wanted == Wanted::output) return;
     log_sum_exp.assign(a.query_heads * rows, test::canary);
     a.logsumexp = log_sum_exp.data();

@@ -61,8 +61,12 @@ TEST_CASE("oracle: softmax, scale, sinks", "[support][oracle]") {
     CHECK(p.gives(no_number, no_number, {no_number, no_number}) == "");
   }
   Small wide(1, {0, 0}, {4, 8});
-  wide.args.head_dim = 4, wide.q = {1, 1, 1, 1}, wide.k = {0, 0, 0, 0, 2 * ln(3), 0, 0, 0};
-  wide.args.query.data = wide.q.data(), wide.args.key.data = wide.k.data(), wide.args.key.row_stride = 4;
+  wide.args.head_dim = 4;
+  wide.q = {1, 1, 1, 1};
+  wide.k = {0, 0, 0, 0, 2 * ln(3), 0, 0, 0};
+  wide.args.query.data = wide.q.data();
+  wide.args.key.data = wide.k.data();
+  wide.args.key.row_stride = 4;
   wide.args.scale = 0;  // 1 / sqrt(4)
   CHECK(wide.gives(7, std::log(4), {0.25, 0.75}) == "");
 }
@@ -83,7 +87,8 @@ TEST_CASE("oracle: softcap, then ALiBi, then bias", "[support][oracle]") {
   Small both_sides(1, {0, 0, 0}, {1, 2, 4});
   both_sides.args.alibi_slopes = &slope2;
   const int64_t middle = 1;
-  both_sides.args.alignment = Alignment::given, both_sides.args.query_offsets = &middle;
+  both_sides.args.alignment = Alignment::given;
+  both_sides.args.query_offsets = &middle;
   CHECK(both_sides.gives((0.5 + 2 + 2) / 2, std::log(2), {0.25, 0.5, 0.25}) == "");
 }
 
@@ -94,9 +99,11 @@ TEST_CASE("oracle: -inf is seen and weighs nothing, +inf and NaN spoil the row",
   CHECK(p.gives(4, 0, {1, 0}) == "");
   p.v[1] = quiet_nan;
   CHECK(p.gives(no_number, 0, {1, 0}) == "");
-  p.v[1] = 8, p.k[1] = quiet_nan;
+  p.v[1] = 8;
+  p.k[1] = quiet_nan;
   CHECK(p.gives(no_number, no_number, {no_number, no_number}) == "");
-  p.k[1] = ln(3), bias[1] = infinite;
+  p.k[1] = ln(3);
+  bias[1] = infinite;
   CHECK(p.gives(no_number, no_number, {no_number, no_number}) == "");
   bias[0] = bias[1] = -infinite;  // as good as empty
   CHECK(p.gives(0, -infinity, {0, 0}) == "");
@@ -136,14 +143,17 @@ TEST_CASE("oracle: which keys each query sees", "[support][oracle]") {
   p.args.alignment = Alignment::top_left;
   CHECK(allowed(p) == "1...11..");
   int64_t offset = -1, length = 3;
-  p.args.alignment = Alignment::given, p.args.query_offsets = &offset;
+  p.args.alignment = Alignment::given;
+  p.args.query_offsets = &offset;
   CHECK(allowed(p) == "....1...");
   offset = 9;
   p.args.key_lengths = &length;
   CHECK(allowed(p) == "111.111.");
-  p.args.alignment = Alignment::bottom_right, p.args.query_offsets = nullptr;
+  p.args.alignment = Alignment::bottom_right;
+  p.args.query_offsets = nullptr;
   CHECK(allowed(p) == "11..111.");  // counted from the length
-  p.args.causal = false, p.args.key_lengths = nullptr;
+  p.args.causal = false;
+  p.args.key_lengths = nullptr;
   p.args.window_left = 1;
   CHECK(allowed(p) == ".111..11");
   p.args.window_right = 0;
@@ -190,15 +200,18 @@ TEST_CASE("oracle: a packed batch", "[support][oracle]") {
   p.v = {1, 3, 50, 7};
   p.args.value.data = p.v.data();
   const int64_t queries[] = {0, 1, 1, 3}, keys[] = {0, 2, 3, 4};
-  p.args.batch = 3, p.args.query_length = 2, p.args.key_length = 2;
-  p.args.cu_query_lengths = queries, p.args.cu_key_lengths = keys;
+  p.args.batch = 3;
+  p.args.query_length = p.args.key_length = 2;
+  p.args.cu_query_lengths = queries;
+  p.args.cu_key_lengths = keys;
   Attended a = test::attend(p.args);
   CHECK(difference(a.output, std::vector<double>{2, 7, 7, 2, 7, 7}, 0) == "");
   const double ln2 = std::log(2);
   CHECK(difference(a.log_sum_exp, std::vector<double>{ln2, 0, 0, ln2, 0, 0}, tiny) == "");
   CHECK(difference(a.key_weight_sums, std::vector<double>{0.5, 0.5, 0, 2, 0.5, 0.5, 0, 2}, 0) == "");
   const int64_t lengths[] = {1, 0, 1};
-  p.args.key_lengths = lengths, p.args.causal = true;  // the first of the last two queries stands before the key
+  p.args.key_lengths = lengths;
+  p.args.causal = true;  // the first of the last two queries stands before the key
   a = test::attend(p.args);
   CHECK(difference(a.output, std::vector<double>{1, 0, 7, 1, 0, 7}, 0) == "");
   CHECK(difference(a.key_weight_sums, std::vector<double>{1, 0, 0, 1, 1, 0, 0, 1}, 0) == "");
@@ -260,7 +273,8 @@ TEST_CASE("oracle: the error of a float32 score is as promised", "[support][orac
           const std::size_t i = static_cast<std::size_t>(t * keys + j);
           if (a.bias.data) s = s + bias[i];
           const double error = std::fabs(static_cast<double>(s) - want.scores[i]);
-          squares += error * error, largest = std::max(largest, error);
+          squares += error * error;
+          largest = std::max(largest, error);
         }
       const double typical = std::sqrt(squares / (rows * keys));
       INFO(kind.name << ", head_dim " << dim << ": typical " << typical / want.score_error << ", largest "

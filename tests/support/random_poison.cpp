@@ -47,7 +47,8 @@ const RandomProblem::Seen& RandomProblem::seen() {
         bool any = false;
         for (int64_t j = 0; j < keys; ++j) {
           if (!allowed[next++]) continue;
-          any = true, keys_seen[j] = 1;
+          any = true;
+          keys_seen[j] = 1;
           if (a.bias.data)
             seen.bias[a.bias.data - bias_.data() + b * a.bias.batch_stride + h * a.bias.head_stride +
                       t * a.bias.row_stride + j * a.bias.column_stride] = 1;

@@ -33,7 +33,8 @@ void choose_strides(Random& random, Quad& x, const int64_t (&sizes)[4], int64_t&
   int64_t* strides[4] = {&x.batch_stride, &x.head_stride, &x.row_stride, &x.column_stride};
   int order[4] = {3, 2, 1, 0};
   if (third(random)) std::swap(order[0], order[random.integer(1, 3)]);
-  count = 1, start = 0;
+  count = 1;
+  start = 0;
   for (const int i : order) {
     if (sizes[i] <= 1) {
       *strides[i] = random.pick(std::vector<int64_t>{0, 999, -3});
@@ -61,12 +62,17 @@ RandomProblem::RandomProblem(Random& random, attn::Path path, bool large) {
   s.head_dim = random.pick(dims);
   s.value_dim = random.pick(dims);
   if (large) {
-    s.batch = random.integer(1, 2), s.key_length = random.integer(400, 2200);
-    s.head_dim = random.integer(20, 70), s.value_dim = random.integer(20, 70);
+    s.batch = random.integer(1, 2);
+    s.key_length = random.integer(400, 2200);
+    s.head_dim = random.integer(20, 70);
+    s.value_dim = random.integer(20, 70);
   }
   while (s.batch * s.query_heads * s.query_length * s.key_length * (s.head_dim + s.value_dim) >
-         (large ? 20000000 : 1000000))
-    s.query_length = s.query_length / 2, s.head_dim = s.head_dim / 2 + 1, s.value_dim = s.value_dim / 2 + 1;
+         (large ? 20000000 : 1000000)) {
+    s.query_length = s.query_length / 2;
+    s.head_dim = s.head_dim / 2 + 1;
+    s.value_dim = s.value_dim / 2 + 1;
+  }
   problem = std::make_unique<Problem>(s);
   attn::AttentionArgs& a = args();
   a.path = path;
@@ -78,8 +84,11 @@ RandomProblem::RandomProblem(Random& random, attn::Path path, bool large) {
       cu_queries_.push_back(cu_queries_.back() + random.integer(0, s.query_length));
       cu_keys_.push_back(cu_keys_.back() + random.integer(0, s.key_length));
     }
-    a.cu_query_lengths = cu_queries_.data(), a.cu_key_lengths = cu_keys_.data();
-    queries = cu_queries_.back(), keys = cu_keys_.back(), batch = 1;
+    a.cu_query_lengths = cu_queries_.data();
+    a.cu_key_lengths = cu_keys_.data();
+    queries = cu_queries_.back();
+    keys = cu_keys_.back();
+    batch = 1;
   }
   const Rows rows = path == attn::Path::blas ? Rows::forward : Rows::any;
   a.query = store(random, {batch, s.query_heads, queries, s.head_dim}, rows, q_);
@@ -153,7 +162,10 @@ void RandomProblem::choose_scores(Random& random) {
       if (random.integer(0, 30) == 0) x = -std::numeric_limits<float>::infinity();
     a.bias.data = bias_.data() + start;
   }
-  if (third(random)) fill(slopes_, a.query_heads, 0.1f), a.alibi_slopes = slopes_.data();
+  if (third(random)) {
+    fill(slopes_, a.query_heads, 0.1f);
+    a.alibi_slopes = slopes_.data();
+  }
   if (third(random)) {
     fill(sinks_, a.query_heads, 2);
     if (third(random)) sinks_[0] = -std::numeric_limits<float>::infinity();

@@ -20,8 +20,10 @@ void RandomProblem::add_structure(Random& random) {
   const int64_t rows = std::max<int64_t>(a.query_length, 1), keys = std::max<int64_t>(a.key_length, 1);
   const int64_t size = random.pick(std::vector<int64_t>{1, 8, 16, 48, 64});
   std::vector<int64_t> lengths, starts;
-  for (int64_t b = 0; b < a.batch; ++b)
-    lengths.push_back(random.integer(0, keys)), starts.push_back(random.integer(0, keys));
+  for (int64_t b = 0; b < a.batch; ++b) {
+    lengths.push_back(random.integer(0, keys));
+    starts.push_back(random.integer(0, keys));
+  }
   std::vector<char> kept_rows(rows), kept_blocks(37);
   for (char& kept : kept_rows) kept = random.integer(0, 2) != 0;
   for (char& kept : kept_blocks) kept = random.flip();
