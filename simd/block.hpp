@@ -1,5 +1,5 @@
-// What a tile of query rows does with a block of keys, once, over lanes: scores, softmax of the block, weighted values;
-// merge with what other blocks gave; the division at the end; and weights that are asked for.
+// What a tile of query rows does with a block of keys, once, over lanes: scores, softmax of the block, weighted values.
+// Then the merge with other blocks, the division at the end, and the weights that are asked for.
 #pragma once
 
 #include <cstddef>
@@ -15,8 +15,8 @@
 namespace attn::simd {
 namespace {
 
-// weights[r][j] = 2^((s[r][j] - m[r]) * c) in place, for j in [begin, end) of each row; the row's m, and l = sum of its
-// weights. Whole vectors are written: excluded lanes become 0. Rows without keys: m = -inf, l = 0.
+//   m[r] = max_j s[r][j];  weights[r][j] = 2^((s[r][j] - m[r]) * c), in place;  l[r] = sum_j weights[r][j]
+// for j in [begin, end) of each row. Whole vectors are written, 0 in excluded lanes; without keys m = -inf and l = 0.
 template <class Lanes>
 void block_softmax(std::ptrdiff_t rows, const Visible& v, const ScoreRule& rule, float* scores, const State& block) {
   const ExpConstants<Lanes> constants(rule.exponent);
@@ -96,8 +96,8 @@ void weigh(const Queries& queries, const KeyBlock& keys, const Visible& v, const
   }
 }
 
-// One division a row, one product an element. Adding +0 turns -0 to +0: a chain that began at a skipped key and one
-// that began at a weight of 0 may differ in that sign and in nothing else.
+// One division a row, one product an element. Adding +0 turns -0 to +0: only in that sign may a chain that skipped its
+// first key differ from one that weighed it 0.
 template <class Lanes>
 bool finish_row(const float* o, float sum, float* out, std::ptrdiff_t n) {
   const Lanes inverse = Lanes::set1(sum == 0.0f ? 0.0f : 1.0f / sum), zero = Lanes::zero();

@@ -1,14 +1,13 @@
 // exp over lanes, for the arguments that a softmax has: 2^(d * c) with d <= 0 and c >= 0.
 //
-// Range reduction with two constants: n = round(d * c), f = d * c - n in [-0.5, 0.5], both by fma, so that f has one
-// rounding. c = c_high + c_low is scale * log2(e) to 48 bits: with c_high alone the error grows with |d| to 40 ULP.
-// n is found by adding 1.5 * 2^23: the sum's low bits hold n as an integer, and its last place is worth 1.
-//
-// 2^f is a polynomial of degree 6, minimax in relative error with the constant term fixed at 1 (so that the largest
-// key weighs exactly 1); approximation error 5.3e-9, a tenth of half an ULP (coefficients.py).
-// tests/kernels/exp_test.cpp tries every float.
+//   c = c_high + c_low   scale * log2(e) to 48 bits; with c_high alone the error grows with |d| to 40 ULP
+//   n = round(d * c)     by adding 1.5 * 2^23: the sum's last place is worth 1, so its low bits hold n as an integer
+//   f = d * c - n        in [-0.5, 0.5]; n and f by fma, so that f has one rounding
+//   2^f                  polynomial of degree 6, minimax in relative error; error 5.3e-9, a tenth of half an ULP
+//                        (coefficients.py); its constant term is 1, so that the largest key weighs exactly 1
 //
 // A result below 2^-126 is 0: subnormals are slow on many CPUs, and flushed in some callers' modes.
+// tests/kernels/exp_test.cpp tries every float.
 #pragma once
 
 #include <cstddef>
@@ -35,9 +34,9 @@ struct ExpConstants {
       : c_high(Lanes::set1(exponent.c_high)), c_low(Lanes::set1(exponent.c_low)), d_min(Lanes::set1(exponent.d_min)) {}
 };
 
-// d[i] <- 2^(d[i] * c) for d <= 0; 0 where the result is below 2^-126; NaN where d is NaN.
-// Step by step over N independent vectors: the chain of 12 dependent operations of one vector fills a CPU's scheduler
-// long before it fills its pipes (AVX-512: 4 vectors 2.9 ns each, 1 vector 4.3 ns).
+//   d[i] <- 2^(d[i] * c) for d <= 0; 0 where the result is below 2^-126; NaN where d is NaN
+// N independent vectors step by step: the 12 dependent operations of one vector fill a CPU's scheduler long before its
+// pipes. AVX-512: 4 vectors 2.9 ns each, 1 vector 4.3 ns.
 template <class Lanes, int N>
 inline void exp_scaled(Lanes (&d)[N], const ExpConstants<Lanes>& k) {
   Lanes shifted[N], n[N], f[N], p[N];

@@ -10,8 +10,8 @@ namespace attn::simd {
 
 inline constexpr std::ptrdiff_t lane_count = 16;
 
-// Keys are softmaxed in blocks of this many, at absolute multiples of it. Part of the canonical order of arithmetic:
-// another value gives other bits. 512 was 1.5 % faster than 256; 1024 would bring 1 % more for twice the scratch.
+// Keys are softmaxed in blocks of this many, at absolute multiples of it: the canonical order, so another value gives
+// other bits. 512 was 1.5 % faster than 256; 1024 would bring 1 % more for twice the scratch.
 inline constexpr std::ptrdiff_t key_block = 512;
 static_assert(key_block % 64 == 0, "the keys that a mask allows are kept as words of 64 bits");
 
@@ -43,8 +43,7 @@ struct SoftmaxRows {
   float* row_sum;
 };
 
-// From a product q . k to a score, the same for every row: scale, then softcap (0: none). score_steps.hpp has the
-// formulas.
+// From a product q . k to a score, the same for every row: scale, then softcap (0: none). Formulas: score_steps.hpp.
 struct ScoreSteps {
   float scale = 1, softcap = 0;
 };
@@ -79,8 +78,8 @@ struct KeyBlock {
   bool values_finite = false;
 };
 
-// The keys that each row of the tile sees: begin <= j < end, counted from the block's first. Nothing else is read in
-// place. A mask may exclude more: allowed is null, or [rows], each null (all of begin .. end) or key_block bits.
+// The keys that each row of the tile sees: begin <= j < end, counted from the block's first; no other is read in place.
+// A mask may exclude more: allowed is null, or [rows], each null (all of begin .. end) or key_block bits.
 struct Visible {
   const std::int32_t* begin = nullptr;
   const std::int32_t* end = nullptr;
@@ -103,9 +102,10 @@ struct Prefetch {
 
 // ---- What they write ----
 
-// The softmax of each row over some keys: their maximum and the sum of their weights ([rows rounded up to 16]), the
-// weighted values, not yet divided ([rows, output_stride], output_stride = value_dim rounded up to 16), and whether the
-// product with a visible key was not finite ([rows], set to 1, never to 0).
+// The softmax of each row over some keys:
+//   max, sum     [rows rounded up to 16]: the maximum of the scores, and the sum of the weights
+//   output       [rows, output_stride], output_stride = value_dim rounded up to 16: weighted values, not yet divided
+//   overflowed   [rows]: set to 1 where the product with a visible key was not finite, never to 0
 struct State {
   float* max = nullptr;
   float* sum = nullptr;

@@ -185,8 +185,9 @@ inline ScalarLanes canonical_nan(ScalarLanes x) {
   for (float& lane : x.v) lane = lane == lane ? lane : __builtin_nanf("");
   return x;
 }
-// x * 2^n for a whole n in [-126, 0], whose low bits the float `shifted` holds as an integer (see exp.hpp). Instruction
-// sets take the one or the other. NaN where x is NaN: by a product, since adding n to the bits of x could lose that.
+// x * 2^n for a whole n in [-126, 0]. Instruction sets take n or `shifted`, whose low bits hold n as an integer
+// (exp.hpp).
+// A product, because adding n to the bits of x could lose a NaN.
 inline ScalarLanes scale_by_power(ScalarLanes x, ScalarLanes, ScalarLanes shifted) {
   for (int i = 0; i < 16; ++i) {
     std::uint32_t bits;

@@ -1,6 +1,6 @@
 #if defined(__GNUC__) && !defined(__clang__)
-// gcc 12 would load all rows of a tile first and spill 4 of its 24 accumulators: 0.83 of the FMA peak of a Neoverse N1
-// instead of 0.96 (llvm-mca; bench/mca.py).
+// gcc 12 would load all rows of a tile first and spill 4 of its 24 accumulators. That gives 0.83 of the FMA peak of a
+// Neoverse N1 instead of 0.96 (llvm-mca; bench/mca.py).
 #pragma GCC optimize("no-schedule-insns")
 #endif
 

@@ -1,5 +1,5 @@
 // What is fetched before it is wanted, into L2 (locality 2): L1 belongs to the tiles, and more lines can be under way
-// to L2. One core read memory at 8 GB/s with prefetches into L1 and at 17 with these, all that the machine measured
+// to L2. One core read memory at 8 GB/s with prefetches into L1, and at 17 with these, all that the machine measured
 // had.
 #pragma once
 
@@ -11,7 +11,7 @@
 namespace attn::simd {
 namespace {
 
-// How many rows of keys and values, as 4-byte elements, are fetched ahead of the one that is read in place.
+// So many rows of keys and values of float are fetched ahead of the one that is read in place; of halves twice as many.
 inline constexpr std::ptrdiff_t rows_ahead = 48;
 
 inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrdiff_t bytes) {
@@ -20,8 +20,8 @@ inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrd
       __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
 }
 
-// While columns [d, d + step) of sixteen keys are transposed: that share of the keys rows_ahead behind, row after row,
-// because a CPU's own prefetcher follows what is read in order.
+// While columns [d, d + step) of sixteen keys are transposed, fetches that share of the keys rows_ahead further on. Row
+// after row, because a CPU's own prefetcher follows what is read in order.
 template <class T>
 inline void prefetch_keys(const T* keys, std::ptrdiff_t stride, std::ptrdiff_t d, std::ptrdiff_t head_dim) {
   constexpr std::ptrdiff_t line = 64 / sizeof(T), step = 16 * sizeof(float) / sizeof(T);

@@ -24,8 +24,8 @@ bool product_overflows(const Visible& v, std::ptrdiff_t r, const float* s) {
   return false;
 }
 
-// -inf in the lanes of a row's first and last vector that it does not see; the row's maximum, and whether all that it
-// sees is finite.
+// The maximum of a row, and whether all that it sees is finite. Lanes of its first and last vector that it does not see
+// become -inf.
 template <class Lanes>
 float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& finite) {
   const Lanes none = Lanes::set1(-infinity), zero = Lanes::zero();
@@ -66,8 +66,8 @@ struct Prepared {
   bool overflowed;
 };
 
-// The scores s[j] of row r as the softmax sees them, -inf where a key is excluded, as far as the vectors of its range
-// reach, so that the passes over a row run over whole vectors.
+// The scores s[j] of row r as the softmax sees them. Excluded keys are -inf to the ends of the range's first and last
+// vector, so that the passes over a row run over whole vectors.
 template <class Lanes>
 Prepared prepare_row(const Visible& v, const ScoreRule& rule, std::ptrdiff_t r, float* s) {
   const std::ptrdiff_t begin = v.begin[r], end = v.end[r], first = begin / 16 * 16;

@@ -1,5 +1,5 @@
-// The first product of a block, once, over lanes: scores[r][j] = q[r] . k[j] for the keys that a row sees (and for some
-// others, which nobody reads), one fma chain over the head dimension each.
+// The first product of a block, once, over lanes: scores[r][j] = q[r] . k[j], one fma chain over the head dimension
+// each. Keys that a row does not see may be multiplied too: nobody reads those scores.
 #pragma once
 
 #include <cstddef>
@@ -52,9 +52,9 @@ struct KeysInPlace {
 template <class T>
 KeysInPlace(const T*, std::ptrdiff_t) -> KeysInPlace<T>;
 
-// scores[i][j .. j + 16) of `Rows` query rows, of which the last may stand for several: rows from `count` on repeat it.
-// Sixteen keys are transposed in registers and used at once, and what is read next is fetched between the products:
-// transposing in a pass of its own left the memory idle during the products.
+// scores[i][j .. j + 16) of `Rows` query rows; rows from `count` on repeat the last one.
+// Sixteen keys are transposed in registers and used at once while the next are fetched: transposing in a pass of its
+// own left the memory idle during the products.
 template <class Lanes, int Rows, class T>
 void score_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen,
                     float* scores) {
@@ -89,7 +89,8 @@ void score_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& ke
   for (int i = 0; i < Rows; ++i) acc[i].store(scores + min(r + i, q.count - 1) * score_stride + j);
 }
 
-// The fewest rows of 1, 2 and Lanes::in_place_rows that do: three would cost a kernel of their own.
+// Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::in_place_rows. Three rows would need a kernel of
+// their own.
 template <class Lanes, class T>
 void score_rows_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen,
                          float* scores) {

@@ -1,10 +1,10 @@
 // The fused scale - max - exp - normalize softmax of one row, once, over lanes.
 //
 //   m = max_j x[j];  p[j] = 2^((x[j] - m) * c);  l = sum_j p[j];  y[j] = p[j] * (1 / l)
+//   m = 0 in a row of only -inf: so p, l and y are 0 there, and not NaN
 //
-// Lane i sums the elements i, i + 16, ...; the lanes are added by the fixed tree of reduce_add.
-// Tails vanish by identities: -inf for the maximum, 0 for the sum.
-// A row of only -inf has m = -inf; 0 takes its place, so that every p and l are 0 and not NaN, and so is y.
+// Lane i sums the elements i, i + 16, ...; the lanes are added by the fixed tree of reduce_add. Tails vanish by
+// identities: -inf for the maximum, 0 for the sum.
 #pragma once
 
 #include <cstddef>

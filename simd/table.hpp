@@ -11,8 +11,9 @@
 namespace attn::simd {
 namespace {
 
-// Reading in place and packing cost the same at 10 to 16 rows where K and V are in the caches (512 keys; AVX2 8,
-// AVX-512 16), at 20 to 40 where they come from memory (4096 keys).
+// Reading in place and packing cost the same at this many rows:
+//   K and V in the caches (512 keys)    10 to 16; AVX2 8, AVX-512 16
+//   K and V from memory (4096 keys)     20 to 40
 constexpr std::ptrdiff_t in_place_rows = 12;
 
 template <class Lanes>

@@ -7,7 +7,6 @@
 namespace attn::simd {
 namespace {
 
-// The constants of tanh over lanes.
 template <class Lanes>
 struct TanhConstants {
   ExpConstants<Lanes> exp{Exponent{2.88539004f, 3.85192598e-8f, -43.66827f}};  // 2^(d c) = e^(2 d): c = 2 log2(e)
@@ -16,8 +15,9 @@ struct TanhConstants {
   Lanes p1 = Lanes::set1(0x1.110726p-3f), p0 = Lanes::set1(-0x1.555532p-2f);
 };
 
-// tanh(x), within 2.55 * 2^-24 of itself (every float from 2^-12 to 10 tried). Below 0.625, where 1 - 2e/(1+e) cancels:
-// x + x^3 P(x^2), P of degree 4, approximation error 8.6e-9 (coefficients.py). Above: 1 - 2e/(1+e) with e = exp(-2|x|).
+// tanh(x), within 2.55 * 2^-24 of itself (every float from 2^-12 to 10 tried).
+//   |x| < 0.625, where 1 - 2e/(1+e) cancels   x + x^3 P(x^2), P of degree 4, error 8.6e-9 (coefficients.py)
+//   else                                      1 - 2e/(1+e) with e = exp(-2|x|), and the sign of x
 template <class Lanes>
 inline Lanes tanh(Lanes x, const TanhConstants<Lanes>& k) {
   const Lanes size = max(x, k.zero - x);  // |x|; NaN stays

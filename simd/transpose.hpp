@@ -42,8 +42,8 @@ inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
   }
 }
 
-// x[i] = the i-th 32-bit lane of each of keys[0..16): column i of floats; of halves, columns 2i and 2i + 1, which takes
-// half the shuffles. Keys outside `seen` and columns from `columns` on are 0 and not read.
+// x[i] = the i-th 32-bit lane of each of keys[0..16): column i of floats; columns 2i and 2i + 1 of halves, for half the
+// shuffles. Keys outside `seen` and columns from `columns` on are 0 and not read.
 template <class Lanes, class T>
 inline void transpose_keys(const T* keys, std::ptrdiff_t stride, KeySpan seen, std::ptrdiff_t columns, Lanes (&x)[16]) {
   constexpr std::ptrdiff_t size = sizeof(T);

@@ -63,8 +63,8 @@ inline void clear(const Weighting& w) {
   for (std::ptrdiff_t i = 0; i < w.rows * w.output_stride; ++i) w.output[i] = 0.0f;
 }
 
-// Under a mask, for values that may be NaN or Inf: in chunks of sixteen keys, those that all rows of a tile see
-// together, the others row by row.
+// Under a mask, for values that may be NaN or Inf: in chunks of sixteen keys. Where all rows of a tile see the same of
+// these, they are multiplied together, else row by row.
 template <class Lanes>
 void weigh_values_masked(const Weighting& w) {
   const KeySpan seen = visible_keys(w.visible, w.rows);
@@ -93,8 +93,8 @@ void weigh_values_masked(const Weighting& w) {
     }
 }
 
-// Rows r .. r + rows against the keys of a chunk. Rows that see different keys are multiplied together only where they
-// all see the key; at the edges each row goes alone. So no product with an excluded key is formed.
+// Rows r .. r + rows against the keys of a chunk, without a product with an excluded key. Rows are multiplied together
+// where all see the key; at the edges each goes alone.
 template <class Lanes>
 void weigh_chunk(const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, KeySpan chunk) {
   const Visible& v = w.visible;

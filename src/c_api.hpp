@@ -24,12 +24,12 @@ inline attn_status_code report(const attn::Status& status, char* message, size_t
   return static_cast<attn_status_code>(status.code());
 }
 
-// attn_parallel and attn::Parallel have the same members; a C++ function pointer type with C linkage may differ in
-// theory from one without, and on every ABI served here does not.
+// attn_parallel and attn::Parallel have the same members. Function pointer types with and without C linkage
+// may differ in theory, and do not on any ABI served here.
 inline attn::Parallel convert(const attn_parallel& p) noexcept { return {p.run, p.context, p.threads}; }
 
-// Copies a struct that starts with its size. A caller built against an older header has fewer fields; the rest keep the
-// defaults that `to` holds. One built against a newer header may use fields unknown here.
+// Copies a struct that starts with its size. A caller's older header has fewer fields, and the rest keep the defaults
+// in `to`; a newer one may use fields unknown here.
 template <class Struct>
 attn::Status read_struct(const char* name, const Struct* from, Struct& to) noexcept {
   if (!from) return attn::Status(attn::StatusCode::invalid_argument, "%s is null", name);

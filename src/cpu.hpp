@@ -5,7 +5,7 @@
 
 namespace attn::cpu {
 
-// Feature sets that an instruction set of simd/ may need; a bit is set only if the CPU has every instruction of the set
+// Feature sets that an instruction set of simd/ may need. A bit is set only if the CPU has every instruction of the set
 // and the operating system saves its registers.
 inline constexpr std::uint32_t none = 0, avx2_fma = 1, avx512 = 2;
 

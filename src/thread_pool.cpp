@@ -38,8 +38,8 @@ bool spin(Done done) noexcept {
 
 }  // namespace
 
-// A job is open while its caller works on it. A worker joins, looks whether the job is still open, and takes tasks
-// until there are none. The caller closes the job and waits for those who have joined, not for those who never woke up.
+// A job is open while its caller works on it: a worker joins, looks whether it still is, and takes tasks until there
+// are none. The caller closes it and waits for those who have joined, not for those who never woke up.
 struct ThreadPool::State {
   std::vector<std::thread> workers;
   std::atomic<bool> busy{false};  // a call has the pool

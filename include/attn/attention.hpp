@@ -106,11 +106,11 @@ struct AttentionArgs {
   // ---- Packed batch: sequences of different lengths laid end to end along the rows, without padding. Both or
   // none. ----
 
-  // Sequence b has the query (and output) rows cu_query_lengths[b] .. cu_query_lengths[b + 1], at most query_length of
-  // them, and the key rows cu_key_lengths[b] .. cu_key_lengths[b + 1], at most key_length. The batch strides of query,
-  // key, value and output are not used. Mask and bias count queries and keys from the start of the sequence, and so do
-  // key_lengths. logsumexp is [query_heads, cu_query_lengths[batch]], key_weight_sums [query_heads,
-  // cu_key_lengths[batch]]; weights and scores are unsupported. [batch + 1] each, from 0, never falling.
+  // [batch + 1] each, from 0, never falling. Sequence b has the query (and output) rows cu_query_lengths[b] ..
+  // cu_query_lengths[b + 1], at most query_length of them. Its key rows are cu_key_lengths[b] .. cu_key_lengths[b + 1],
+  // at most key_length. The batch strides of query, key, value and output are not used. Mask, bias and key_lengths
+  // count queries and keys from the start of the sequence. logsumexp is [query_heads, cu_query_lengths[batch]],
+  // key_weight_sums [query_heads, cu_key_lengths[batch]]. Weights and scores are unsupported.
   const std::int64_t* cu_query_lengths = nullptr;
   const std::int64_t* cu_key_lengths = nullptr;
 
@@ -126,22 +126,22 @@ struct AttentionArgs {
 
 // Computes args.output and what else is asked for. On any status but ok nothing was written.
 //
-// Range: a score that float32 can hold, after the scale and after each step behind it, is right, also where
+// Range: a score that float32 can hold, after the scale and after each step behind it, is right. That holds also where
 // query . key or a sum on the way to it is beyond float32. Such a row is computed again in double, which takes some
 // fifty times as long. A mean of finite values is finite. A score that float32 cannot hold is infinite: -inf weighs 0,
 // +inf makes its row NaN.
 // Accuracy of the streaming path: sums over n <= 512 keys are float32 chains. Equal values v give v to within
-// (n + n / 16 + 6 blocks of 512 keys + 6) * 2^-24 * |v|, 3.3e-5 |v| at the most for one block; this worst case needs
-// many small weights beside a large one. Ordinary data stay within 4e-7 * max|value|.
+//   (n + n / 16 + 6 blocks of 512 keys + 6) * 2^-24 * |v|, 3.3e-5 |v| at the most for one block.
+// This worst case needs many small weights beside a large one. Ordinary data stay within 4e-7 * max|value|.
 //
 // Thread-safe: calls share nothing but the instruction set chosen by attn/isa.hpp.
 // With the streaming path and a workspace, a call makes no allocation, takes no lock, makes no system call.
 //
-// The floating-point environment is the caller's: no call changes it, and the same bits are promised in the default
-// one. Flushing subnormals (FTZ, DAZ) changes results only where an input, product or sum is subnormal, and takes it
-// for 0; a subnormal scale then means the default. In another direction of rounding than to nearest the promises on
-// range do not hold, and the error grows with the scores: about 1e-5 of the largest value where they are small, 3e-5
-// where they reach 100. Threads of a pool have the environment of their own start.
+// The floating-point environment is the caller's: no call changes it. The same bits are promised in the default one.
+// Flushing subnormals (FTZ, DAZ) changes results only where an input, product or sum is subnormal, and takes it for 0.
+// A subnormal scale then means the default. In another direction of rounding than to nearest the promises on range do
+// not hold. The error then grows with the scores: about 1e-5 of the largest value where they are small, 3e-5 where they
+// reach 100. Threads of a pool have the environment that they were started in.
 [[nodiscard]] Status attention(const AttentionArgs& args) noexcept;
 
 // The bytes of workspace that attention(args) needs; 0 if none, or if args are bad (attention() will say why).

@@ -1,12 +1,12 @@
 /* attn's C interface: the same calls and the same field names as the C++ headers, which say what each one means.
  *
- * Every struct of arguments starts with `size`: set it to sizeof the struct (the _init functions do, and set all
- * defaults), so that a library with more fields knows which ones the caller has. Where a struct has a member
- * `initialized`, some defaults are not 0: its _init must be called, and one that was only filled with zeros is refused.
+ * Every struct of arguments starts with `size`: set it to sizeof the struct. The _init functions do, and set all
+ * defaults. By it a library with more fields knows which ones the caller has. Where a struct has a member
+ * `initialized`, some defaults are not 0. Its _init must be called, and one that was only filled with zeros is refused.
  * In the others zeros are the defaults.
  *
- * No exception crosses this border. Functions that can fail return an attn_status_code and, if `message` is not null,
- * copy the reason into it (message_size bytes, always terminated; empty on success). A handle or struct that is null is
+ * No exception crosses this border. Functions that can fail return an attn_status_code. If `message` is not null, they
+ * copy the reason into it: message_size bytes, always terminated, empty on success. A handle or struct that is null is
  * a status that names it, or null, 0 or nothing where there is no status.
  */
 #ifndef ATTN_ATTN_H
@@ -130,8 +130,8 @@ typedef struct attn_merge_args {
 void attn_merge_args_init(attn_merge_args* args);
 attn_status_code attn_merge(const attn_merge_args* args, char* message, size_t message_size);
 
-/* Null on failure (the reason in message). The attn_parallel is valid until the pool is destroyed; that of a null pool
- * has no run, which the call that is given it says. Destroying null is fine. */
+/* Null on failure, with the reason in message. The attn_parallel is valid until the pool is destroyed. That of a null
+ * pool has no run, and a call that is given it says so. Destroying null is fine. */
 typedef struct attn_thread_pool attn_thread_pool;
 attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t message_size);
 attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool);

@@ -30,9 +30,9 @@ struct AttentionResult {
 //   Q = X W_q, K = X W_k, V = X W_v, weights = softmax(Q K^T / sqrt(head_dim)), output = weights V.
 class SelfAttention {
  public:
-  // Weights are 0.1 * standard normal draws: W_q, then W_k, then W_v, each [embed_dim, head_dim] row-major, from the
-  // generator that NumPy's RandomState(seed).randn uses (MT19937, polar method), so the same seed gives the same
-  // weights. Throws std::invalid_argument if a dimension is not positive or embed_dim * head_dim is too large.
+  // Weights are 0.1 * standard normal draws: W_q, then W_k, then W_v, each [embed_dim, head_dim] row-major. They come
+  // from the generator that NumPy's RandomState(seed).randn uses (MT19937, polar method), so the same seed gives the
+  // same weights. Throws std::invalid_argument if a dimension is not positive or embed_dim * head_dim is too large.
   SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std::uint32_t seed = 42);
 
   // Given weights, copied. W_q, W_k, W_v: embed_dim * head_dim floats each in `layout`. Throws on null.
@@ -85,8 +85,8 @@ struct ForwardOptions {
   const Parallel* parallel = nullptr;
 };
 
-// Multi-head self-attention: Q, K and V of all heads by one sgemm on concatenated weights, attention head by head read
-// in place from its result, then the output projection if there is one.
+// Multi-head self-attention. One sgemm on concatenated weights gives Q, K and V of all heads. Attention reads each head
+// in place from its result; then comes the output projection, if there is one.
 class MultiHeadAttention {
  public:
   // Throws std::invalid_argument naming the member of `config` that is wrong.

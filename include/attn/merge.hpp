@@ -13,15 +13,15 @@ namespace attn {
 //
 //   L = ln sum_i exp(logsumexp_i),   output = sum_i exp(logsumexp_i - L) * output_i
 //
-// which is attention over all keys: the parts may come from other threads, processes or machines, or from a shared
+// which is attention over all keys. The parts may come from other threads, processes or machines, or from a shared
 // prefix that many sequences attend to. A row is a query of a head; any order that is the same in all parts will do.
 //
 // A part without keys for a row (logsumexp -inf) is not there, whatever its output holds. If there is no key in any
 // part, output is 0 and logsumexp -inf. NaN in a part makes its row NaN, and no other row. Sinks belong to one part
 // only.
 //
-// The result is within 2^-24 * max|value| * (8 + 4 * the largest |logsumexp_i|) of attention over all keys, beyond the
-// error of that: the weight of a part is as exact as its log-sum-exp, a float. The same bits on every machine.
+// The result is within 2^-24 * max|value| * (8 + 4 * the largest |logsumexp_i|) of attention over all keys, on top of
+// the error of that: the weight of a part is as exact as its log-sum-exp, a float. The same bits on every machine.
 struct MergeArgs {
   std::int64_t parts = 0;
   std::int64_t rows = 0;

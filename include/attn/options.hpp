@@ -23,10 +23,10 @@ inline void pytorch(AttentionArgs& args, bool is_causal = false, float scale = 0
 
 // FlashAttention from 2.1 on: flash_attn_func(q, k, v, softmax_scale, causal, (window_left, window_right), softcap,
 // alibi_slopes). All of it stands at the bottom right: the last query at the last key. Its tensors are bthd().
-// For flash_attn_varlen_func set cu_query_lengths and cu_key_lengths too (its int32 arrays as int64, its max_seqlens
-// are query_length and key_length); for the lengths of a cache (flash_attn_with_kvcache) set key_lengths. Sets causal,
-// window_left, window_right (0 if causal, whatever is given), alignment, query_offsets, softcap, scale, alibi_slopes
-// ([query_heads], must outlive the call of attention()).
+// For flash_attn_varlen_func set cu_query_lengths and cu_key_lengths too: its int32 arrays as int64. Its max_seqlens
+// are query_length and key_length. For the lengths of a cache (flash_attn_with_kvcache) set key_lengths.
+// Sets causal, window_left, window_right (0 if causal, whatever is given), alignment, query_offsets, softcap, scale,
+// alibi_slopes ([query_heads], must outlive the call of attention()).
 inline void flash_attention(AttentionArgs& args, bool causal = false, std::int64_t window_left = -1,
                             std::int64_t window_right = -1, float softcap = 0, float scale = 0,
                             const float* alibi_slopes = nullptr) noexcept {
@@ -50,11 +50,11 @@ struct OnnxAttributes {
   const std::int64_t* nonpad_kv_seqlen = nullptr;  // [batch]; not together with a past, as in ONNX
 };
 
-// ONNX: query row 0 stands at past_length, at nonpad_kv_seqlen[b] - query_length (which may be negative), or at 0.
-// Where that is neither top left nor bottom right, because the past is followed by more or fewer keys than queries, the
-// positions are written to offsets: [batch], the caller's, must outlive the call of attention(). It may be null
-// otherwise; a null that would be needed is an error that attention() reports.
-// A mask with fewer columns than keys must be made longer: ONNX excludes the keys behind it, false or -inf.
+// ONNX: query row 0 stands at past_length, at nonpad_kv_seqlen[b] - query_length (which may be negative), or at 0. That
+// is neither top left nor bottom right where the past is followed by more or fewer keys than queries. Then the
+// positions are written to offsets: [batch], the caller's, must outlive the call of attention(). Otherwise offsets
+// may be null. A null that would be needed is an error that attention() reports.
+// A mask with fewer columns than keys must be made longer, with false or -inf: ONNX excludes the keys behind it.
 // Reads batch, query_length and key_length, so set those first.
 // Sets causal, window_left, window_right, alignment, query_offsets, key_lengths, softcap, scale.
 inline void onnx(AttentionArgs& args, const OnnxAttributes& attributes, std::int64_t* offsets) noexcept {

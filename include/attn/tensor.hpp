@@ -30,9 +30,9 @@ struct Tensor {
   std::int64_t row_stride = 0;
 };
 
-// The same for results. No two elements may share an address (so a stride of 0 is an error where the size is above 1);
-// a result may lie between the elements of another tensor. What is stored as f16 or bf16 is rounded to nearest, ties to
-// even, once, from the float32 result.
+// The same for results. No two elements may share an address, so a stride of 0 is an error where the size is above 1. A
+// result may lie between the elements of another tensor. What is stored as f16 or bf16 is rounded once from the float32
+// result, to nearest, ties to even.
 struct Output {
   void* data = nullptr;
   DType dtype = DType::f32;

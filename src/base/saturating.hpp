@@ -1,4 +1,4 @@
-// Sums and products that stop at the largest number and do not wrap around: sizes of memory (SIZE_MAX, which no
+// Sums and products that stop at the largest number and do not wrap around. For sizes of memory (SIZE_MAX, which no
 // allocation can serve), positions among keys, counts.
 #pragma once
 

@@ -12,8 +12,8 @@ namespace {
 // BLAS refuses a leading dimension of 0, which a matrix without columns has.
 int leading(std::int64_t stride) { return static_cast<int>(std::max<std::int64_t>(stride, 1)); }
 
-// y[columns] += x[depth] op(B)[depth, columns]. y = x B is y = B^T x to BLAS, which wants the matrix first; B is stored
-// as [depth, columns], or [columns, depth] if op is transpose.
+//   y[columns] += x[depth] op(B)[depth, columns]
+// BLAS wants the matrix first, and y = x B is y = B^T x. B is [depth, columns], or [columns, depth] if op is transpose.
 void gemv(const Size& size, const float* x, Op op, Matrix<const float> b, float* y) {
   const int depth = static_cast<int>(size.depth), columns = static_cast<int>(size.columns);
   if (op == Op::transpose)
@@ -30,10 +30,11 @@ void sgemm(const Size& size, Matrix<const float> a, Op op, Matrix<const float> b
   assert(fits(size.rows) && fits(size.columns) && fits(size.depth));
   assert(fits(a.stride) && fits(b.stride) && fits(c.stride));
   if (size.rows == 0 || size.columns == 0) return;
-  // Without BLAS: implementations differ on whether they touch C when there is no depth. And zeros for gemv, because
-  // there are BLAS that keep a NaN of y under a beta of 0 (OpenBLAS issue 929).
+  // Zeros without BLAS: implementations differ on whether they touch C when there is no depth. For gemv too, because
+  // some BLAS keep a NaN of y under a beta of 0 (OpenBLAS issue 929).
   const bool zeros = size.depth == 0 || size.rows == 1;
-  for (std::int64_t r = 0; zeros && to == To::overwrite && r < size.rows; ++r) std::fill_n(c.row(r), size.columns, 0.0f);
+  for (std::int64_t r = 0; zeros && to == To::overwrite && r < size.rows; ++r)
+    std::fill_n(c.row(r), size.columns, 0.0f);
   if (size.depth == 0) return;
   // One row: sgemm would copy all of B into panels first, which costs more than the product. x[1, 768] B[768, 2304]
   // takes 0.36 ms by sgemm and 0.08 ms by sgemv; x[1, 64] B[4096, 64]^T 62 us and 14 us.

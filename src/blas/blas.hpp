@@ -25,8 +25,8 @@ struct Size {
 enum class Op { none, transpose };
 enum class To { overwrite, add };
 
-// C[rows, columns] = A[rows, depth] op(B)[depth, columns], or that added to C. Any size may be 0: without depth the
-// product is 0. What is overwritten is not read. One row goes to BLAS's gemv.
+//   C[rows, columns] = A[rows, depth] op(B)[depth, columns], or that added to C
+// Any size may be 0: without depth the product is 0. What is overwritten is not read, and one row goes to BLAS's gemv.
 void sgemm(const Size& size, Matrix<const float> a, Op op, Matrix<const float> b, To to, Matrix<float> c) noexcept;
 
 }  // namespace attn::blas

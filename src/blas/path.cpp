@@ -17,9 +17,10 @@ namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-// What a call needs beside the tensors: the scores of one block of rows, unless they stand in the weights, a block's
-// part of the key weight sums, and as float, which BLAS wants, what is stored as halves: keys and values of one head,
-// queries and results of one block of rows.
+// What a call needs beside the tensors:
+//   scores                      of one block of rows, unless they stand in the weights
+//   key_sums                    a block's part of the key weight sums
+//   key, value, query, output   halves as float, which BLAS wants: keys and values of one head, a block of query rows
 struct Scratch {
   float *scores, *key_sums, *key, *value, *query, *output;
 
@@ -38,7 +39,7 @@ struct Scratch {
   }
 };
 
-// BLAS wants a leading dimension of at least the columns, also where there is one row and the stride means nothing.
+// BLAS wants a leading dimension of at least the columns, even where there is one row and the stride means nothing.
 std::int64_t leading(std::int64_t stride, std::int64_t rows, std::int64_t columns) noexcept {
   return std::max<std::int64_t>({rows > 1 ? stride : 0, columns, 1});
 }
@@ -47,7 +48,7 @@ std::int64_t leading(std::int64_t stride, std::int64_t rows, std::int64_t column
 struct From {
   std::int64_t batch, head, row, rows;
 };
-// They as float: where they stand, or widened into `wide`.
+// Those rows as float: where they stand, or widened into `wide`.
 Matrix<const float> as_float(const Tensor& t, From from, std::int64_t columns, float* wide,
                              const simd::Kernels& kernels) noexcept {
   if (is_float(t.dtype)) return {row_of(t, from.batch, from.head, from.row), leading(t.row_stride, from.rows, columns)};

@@ -36,8 +36,7 @@ struct Softmax {
   float max[row_block], sum[row_block];
 };
 
-// Products in rows.weights to scores as the softmax wants them, the steps' and the mask's, and a copy where scores are
-// asked for.
+// Makes scores of the products in rows.weights, by the steps and the mask, and copies them where scores are asked for.
 void step_scores(const Rows& rows) noexcept;
 
 // output = weights value, over the keys that each row sees.

@@ -10,8 +10,8 @@ namespace {
 
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-// s[j] <- s[j] * scale over some keys, for products of which some are not finite: beyond float, such a one may still be
-// a score within it, unless the query is not finite.
+// s[j] <- s[j] * scale over some keys, of whose products some are not finite. A product beyond float may still be a
+// score within it, unless the query is not finite.
 void scale_in_double(const Rows& rows, std::int64_t r, KeyRange keys, float* s) noexcept {
   const wide_row::Row wide{rows.problem, rows.kernels, rows.sequence, rows.head, rows.first + r};
   const float scale = static_cast<float>(rows.problem.scoring.scale);

@@ -18,8 +18,8 @@ void multiply(const Rows& rows, KeyRange keys) noexcept {
 
 }  // namespace
 
-// A weight of 0 times NaN or Inf is NaN, so a key that some row must not see is multiplied for all rows only if it is
-// finite. Else each row adds its own keys one by one.
+// A weight of 0 times NaN or Inf is NaN: a key that some row must not see is multiplied for all only if it is finite.
+// Else each row adds its own keys one by one.
 void multiply_values(const Rows& rows) noexcept {
   const KeyRange all = rows.all;
   KeyRange common = rows.common;

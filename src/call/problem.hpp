@@ -18,8 +18,10 @@ struct Scoring {
   const float* alibi_slopes = nullptr;
   const float* sinks = nullptr;
   // Scores pass through steps in their own units; else they are products, and the exponent of the softmax holds the
-  // scale. True with softcap, ALiBi, bias or sinks; and for a scale below 2^-121, where two products may differ by more
-  // than float holds, 2^128, and their scores by less than the 88 that make a weight 0.
+  // scale. True with
+  //   softcap, ALiBi, bias or sinks
+  //   a scale below 2^-121: two products may differ by more than float holds, 2^128,
+  //                         and their scores by less than the 88 that make a weight 0
   bool stepped = false;
 
   simd::ScoreSteps steps() const noexcept { return {static_cast<float>(scale), softcap}; }

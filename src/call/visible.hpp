@@ -64,7 +64,6 @@ auto element_at(const Quad& x, std::int64_t item, std::int64_t head, std::int64_
   return x.data + item * x.batch_stride + head * x.head_stride + query * x.row_stride + key * x.column_stride;
 }
 
-// Which keys queries see.
 struct Visibility {
   bool causal = false;
   std::int64_t window_left = -1, window_right = -1;
@@ -81,7 +80,6 @@ struct Visibility {
   }
   // Do all queries of a sequence have the same range?
   bool same_for_all() const noexcept { return !causal && window_left < 0 && window_right < 0; }
-  // Does the mask allow key j?
   bool unmasked(const Sequence& s, std::int64_t head, std::int64_t query, std::int64_t j) const noexcept {
     return !mask.data || *element_at(mask, s.item, head, query, j) != 0;
   }

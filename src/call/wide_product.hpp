@@ -1,5 +1,5 @@
-// The product of a query row and a key row in double, where neither a product nor a sum of floats can overflow, and how
-// float32 fares with it.
+// The product of a query row and a key row in double, where neither a product nor a sum of floats can overflow. Also
+// the float32 product, to see whether it overflows.
 #pragma once
 
 #include <cstdint>

@@ -147,7 +147,7 @@ Columns lost_columns(std::int64_t first, std::int64_t count, const float* out) n
   return lost;
 }
 
-// Again: out[e] for the columns that are lost though the values that the row sees are finite.
+// Computes out[e] again for the columns that are not finite though the values that the row sees are.
 void attend_lost(const Row& row, Columns lost, float* out) noexcept {
   const std::int64_t count = lost.end - lost.begin;
   bool wanted[column_step];

@@ -1,5 +1,6 @@
-// A query row in double, for the rare row whose float32 arithmetic leaves the range of float although its scores and
-// its values do not: a product q . k of -1e40 under a scale of 1e-5, or two values of 2e38 before the division by 2.
+// A query row in double, for the rare row whose float32 arithmetic overflows although its scores and values are in
+// range:
+//   a product q . k of -1e40 under a scale of 1e-5, or two values of 2e38 before the division by 2
 // Plain double arithmetic in one order: the same bits on every machine. It takes no memory and is slow.
 #pragma once
 
@@ -26,10 +27,11 @@ struct Softmax {
   double sum = 0;
 };
 
-// Mends the output row in `out` (float32, value_dim of them), as the float32 arithmetic left it; row_sum is its sum of
-// weights. If it lost the product of a finite query and a finite key to infinity (`overflowed`: some product that the
-// row sees is not finite), all of the row is computed again: true, and its softmax. Else those elements that are not
-// finite though the values are: false. Left alone: what a NaN or Inf in the inputs has made.
+// Mends the output row in `out` (float32, value_dim of them) as float32 arithmetic left it; row_sum is its sum of
+// weights.
+//   a finite query times a finite key became infinite   all of the row is computed again: true, and its softmax
+//   else                                                those elements that are not finite though the values are: false
+// `overflowed`: some product that the row sees is not finite. What a NaN or Inf in the inputs has made is left alone.
 bool mend(const Row& row, float row_sum, bool overflowed, float* out, Softmax& softmax) noexcept;
 
 // weights[j - keys.begin] for the keys of a range, of a row that was computed again; 0 where it does not see the key.

@@ -4,8 +4,8 @@
 namespace attn::check {
 namespace {
 
-// A result may lie between the parts of one gathered buffer, and in the very place of a part: its row is read before it
-// is written.
+// A result may lie between the parts of one gathered buffer. It may stand in the very place of a part, whose row is
+// read before it is written.
 Status apart(const View& result, const View& inputs, bool same_shape) noexcept {
   const Status status = disjoint(result, inputs);
   if (status.ok() || !same_shape) return status;

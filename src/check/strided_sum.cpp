@@ -10,8 +10,9 @@ namespace {
 constexpr std::uint64_t none = std::numeric_limits<std::uint64_t>::max();
 constexpr int most_trials = 1 << 16;
 
-// The least x for which step * x mod modulus is in [low, high], and the quotient step * x / modulus; x = none if there
-// is none. 0 < low <= high < modulus < 2^63, step < modulus. Euclid's way: few steps, however large the numbers.
+// The least x for which step * x mod modulus is in [low, high], and the quotient step * x / modulus; else x = none.
+//   0 < low <= high < modulus < 2^63,  step < modulus
+// Euclid's way: few steps, however large the numbers.
 struct Multiple {
   std::uint64_t x, quotient;
 };

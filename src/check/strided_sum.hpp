@@ -5,8 +5,8 @@
 
 namespace attn::check {
 
-// The numbers  sum over i of step[i] * x[i] + r,  each x[i] in [0, most[i]] and r in [0, slack]. Below 2^63, all of
-// them. At most 10 steps.
+// The numbers  sum over i of step[i] * x[i] + r,  each x[i] in [0, most[i]] and r in [0, slack].
+// All of them are below 2^63; at most 10 steps.
 class StridedSum {
  public:
   enum class Answer { no, yes, unknown };
@@ -14,9 +14,9 @@ class StridedSum {
   void add(std::uint64_t step, std::uint64_t most) noexcept;
   void add_slack(std::uint64_t more) noexcept { slack_ += more; }
 
-  // Is target among them? Exact: a search over one step after the other, which takes a handful of trials for layouts
-  // that nest. Unknown after 65536 (about 20 ms): three or more large dimensions with steps of about the same size and
-  // without a common factor, as no layout has that someone made to be used.
+  // Is target among them? Exact, by a search over one step after the other: a handful of trials for layouts that nest.
+  // Unknown after 65536 (about 20 ms): three or more large dimensions, steps of about one size without a common factor,
+  // as no useful layout has.
   [[nodiscard]] Answer meets(std::uint64_t target) noexcept;
 
  private:

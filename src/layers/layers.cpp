@@ -1,4 +1,4 @@
-// The projections, and the two layers around attention().
+// The two layers around attention().
 #include "attn/layers.hpp"
 
 #include <algorithm>

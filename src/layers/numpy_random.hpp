@@ -13,8 +13,8 @@ class RandomState {
  public:
   explicit RandomState(std::uint32_t seed) : bits_(seed) {}
 
-  // A pair (x1, x2), uniform in the unit disc, gives two draws: x2 f now and x1 f at the next call, f^2 = -2 ln(r2) /
-  // r2.
+  // A pair (x1, x2), uniform in the unit disc, gives two draws: x2 f now and x1 f at the next call.
+  //   f^2 = -2 ln(r2) / r2,  r2 = x1^2 + x2^2
   double randn() {
     if (has_spare_) {
       has_spare_ = false;

@@ -28,7 +28,8 @@ void copy_weights(const float* w, WeightLayout layout, std::int64_t in, std::int
       to[i * stride + j] = layout == WeightLayout::in_out ? w[i * out + j] : w[j * in + i];
 }
 
-// The bias is laid down first and sgemm adds to it: then it skips its own pass that writes zeros. 512 rows, 768 to 2304: 17.6 ms with biases, 17.3 ms without.
+// The bias is laid down first and sgemm adds to it: then sgemm skips its own pass that writes zeros. 512 rows, 768 to
+// 2304: 17.6 ms with biases, 17.3 ms without.
 void project(const Linear& linear, const float* x, std::int64_t rows, float* y) {
   if (!linear.b.empty())
     for (std::int64_t r = 0; r < rows; ++r) std::copy(linear.b.begin(), linear.b.end(), y + r * linear.out);

@@ -67,16 +67,16 @@ void finish_tile(const Plan& plan, const KvHead& kv, const Tile& tile, const sim
   }
 }
 
-// Where a tile's keys and values stand, and what this worker will run after it, or nothing: its own next tile, and the
-// next KV head.
+// Where a tile's keys and values stand, and what this worker runs after it: its own next tile and the next KV head, or
+// nothing.
 struct Feed {
   const Packed* packed = nullptr;  // null: in place
   std::int64_t next_tile = -1;
   const KvHead* next_kv = nullptr;
 };
 
-// Lists what will be wanted after the current products: the output rows of this tile, the queries of the next one, and
-// a share of the next KV head's keys and values. bert512 +2 %, vit197 +6 %.
+// Lists what is wanted after the current products: output rows of this tile, queries of the next, a share of the next
+// KV head's keys and values. bert512 +2 %, vit197 +6 %.
 simd::Prefetch look_ahead(const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed,
                           const void** rows) noexcept {
   const Problem& p = plan.problem;
@@ -181,7 +181,7 @@ void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
   }
 }
 
-// A task is a KV head, which packs its K and V for itself; one of few rows (in a packed batch) reads them in place.
+// A task is a KV head, which packs its K and V for itself. One of few rows, in a packed batch, reads them in place.
 void run_kv_heads(const Plan& plan, const Workspace& w) noexcept {
   for_each(plan, plan.kv_heads, [&](std::int64_t worker, std::int64_t i) {
     const KvHead kv = kv_head_at(plan, i);

@@ -28,9 +28,9 @@ void BlockMask::apply(std::int64_t r) noexcept {
   previous_end_ = end;
 }
 
-// What the mask leaves is often one run (padding): then the row costs no more than one without a mask, and nothing
-// outside the run is computed. Else whole vectors at the ends are cut off, so that rows with similar masks keep the
-// same range and are multiplied together.
+// What the mask leaves is often one run (padding): nothing outside it is computed, at the cost of a row without a mask.
+// Else whole vectors at the ends are cut off, so that rows with similar masks keep one range and are multiplied
+// together.
 void BlockMask::read(std::int64_t r, const std::uint8_t* row) noexcept {
   std::int32_t &begin = scratch_.begin[r], &end = scratch_.end[r];
   const std::int64_t stride = plan_.problem.visibility.mask.column_stride;

@@ -9,10 +9,9 @@
 
 namespace attn::streaming {
 
-// The unit of work is one KV head of one batch item with all the queries that attend to it, query by query: row r is
-// query r / group of query head r % group of its group, so that the rows of a tile stand close together among the keys.
-//
-// Four ways to spread them; none changes a bit, because a row's blocks are computed apart and merged left to right.
+// The unit of work is one KV head of one batch item, with all the queries that attend to it:
+//   row r = query r / group of query head r % group of its group: a tile's rows stand close together among the keys
+// Four ways to spread the work. None changes a bit, because a row's blocks are computed apart and merged left to right.
 enum class Schedule {
   in_place,         // few rows (decode): K and V are read in place; a task is a KV head
   in_place_blocks,  // few rows and few KV heads: a task is one block of keys of a KV head
@@ -58,7 +57,6 @@ inline const char* value_at(const Plan& plan, const KvHead& kv, std::int64_t j) 
   return kv.values + j * plan.value_stride * size_of(plan.problem.value.dtype);
 }
 
-// The keys of one block.
 inline KeyRange keys_of_block(const KvHead& kv, std::int64_t block) noexcept {
   const std::int64_t key = block * simd::key_block;
   return {key, std::min<std::int64_t>(key + simd::key_block, kv.sequence.key_length)};

@@ -10,8 +10,8 @@ namespace {
 
 using simd::key_block;
 
-// A key's weights are summed over the queries in groups of this many, at absolute multiples of it, and then group after
-// group: part of the canonical order. The error grows with 64 + queries / 64 roundings, not with their number.
+// A key's weights are summed over queries in groups of this many, at absolute multiples of it, then group after group:
+// the canonical order. The error grows with 64 + queries / 64 roundings, not with their number.
 constexpr std::int64_t sum_group = 64;
 
 // Keys [begin, end) of a KV head that results are owed for: of one block, those from the key length on too.
@@ -59,8 +59,8 @@ void weigh_wide_rows(const Plan& plan, const KvHead& kv, const Tile& tile, std::
   }
 }
 
-// One block of keys of one KV head for all its tiles: made, and packed into `panel` unless that is null, once a tile
-// needs it.
+// One block of keys of one KV head for all its tiles. It is made once a tile needs it, and packed into `panel` unless
+// that is null.
 class BlockOfKeys {
  public:
   BlockOfKeys(const Plan& plan, const KvHead& kv, std::int64_t block, float* panel) noexcept

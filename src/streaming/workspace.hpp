@@ -33,8 +33,8 @@ struct TileScratch {
   const void** prefetch;          // [2 rows, and a share of the next KV head's keys and values]
 };
 
-// The packed keys and values of one KV head: key j of block i stands behind i * key_block * head_dim floats, its value
-// behind i * key_block * padded_value_dim.
+// The packed keys and values of one KV head.
+//   block i: its keys from i * key_block * head_dim floats on, its values from i * key_block * padded_value_dim
 struct Packed {
   float *keys, *values;
   std::uint8_t* finite;  // [blocks]: its values hold no NaN or Inf
