@@ -22,7 +22,8 @@ inline constexpr std::ptrdiff_t score_stride = key_block + lane_count;
 // Weights are 2^(d * (c_high + c_low)) with d = score - maximum <= 0, and 0 where d < d_min (see exp.hpp).
 struct Exponent {
   // |scale| * log2(e), and what the first float lost of it.
-  float c_high, c_low;
+  float c_high;
+  float c_low;
   // The least d whose result is at least 2^-126.
   float d_min;
 };
@@ -33,7 +34,10 @@ struct SoftmaxRows {
   const float* x;
   // May be x with the same stride.
   float* y;
-  std::ptrdiff_t rows, columns, x_stride, y_stride;
+  std::ptrdiff_t rows;
+  std::ptrdiff_t columns;
+  std::ptrdiff_t x_stride;
+  std::ptrdiff_t y_stride;
   Exponent exponent;
   // The scale is negative: -x takes the place of x.
   bool negate;
@@ -45,12 +49,14 @@ struct SoftmaxRows {
 
 // From a product q . k to a score, the same for every row: scale, then softcap (0: none). Formulas: score_steps.hpp.
 struct ScoreSteps {
-  float scale = 1, softcap = 0;
+  float scale = 1;
+  float softcap = 0;
 };
 // The steps that differ from row to row; distance and bias count from the row's first key.
 struct RowSteps {
   bool alibi = false;
-  float slope = 0, distance = 0;
+  float slope = 0;
+  float distance = 0;
   // Null: none.
   const float* bias = nullptr;
 };
@@ -61,7 +67,9 @@ struct RowSteps {
 struct Queries {
   // [count, head_dim], stride floats apart; negated if the exponent's scale is negative.
   const float* rows = nullptr;
-  std::ptrdiff_t count = 0, stride = 0, head_dim = 0;
+  std::ptrdiff_t count = 0;
+  std::ptrdiff_t stride = 0;
+  std::ptrdiff_t head_dim = 0;
 };
 
 // At most key_block keys and their values. Pointers stand at the block's first key.
@@ -71,9 +79,12 @@ struct KeyBlock {
   // In place: [key, head_dim] and [key, value_dim] of these types, strides in elements.
   const void* keys = nullptr;
   const void* values = nullptr;
-  DType key_type = DType::f32, value_type = DType::f32;
-  std::ptrdiff_t key_stride = 0, value_stride = 0;
-  std::ptrdiff_t count = 0, value_dim = 0;
+  DType key_type = DType::f32;
+  DType value_type = DType::f32;
+  std::ptrdiff_t key_stride = 0;
+  std::ptrdiff_t value_stride = 0;
+  std::ptrdiff_t count = 0;
+  std::ptrdiff_t value_dim = 0;
   // Packed values hold no NaN or Inf, so that a weight of 0 keeps them out.
   bool values_finite = false;
 };
@@ -97,7 +108,8 @@ struct ScoreRule {
 // Rows of memory that will be wanted soon: fetched while the scores are multiplied.
 struct Prefetch {
   const void* const* rows = nullptr;
-  std::ptrdiff_t count = 0, row_bytes = 0;
+  std::ptrdiff_t count = 0;
+  std::ptrdiff_t row_bytes = 0;
 };
 
 // ---- What they write ----

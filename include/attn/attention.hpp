@@ -34,8 +34,8 @@ enum class ScoresStage : std::int32_t {
 
 // All that a call takes. Every member has a default; set the shapes, the three inputs and the output.
 struct AttentionArgs {
-  // ---- Shapes. All may be 0, except head_dim, and kv_heads unless query_heads is 0. Without keys the output
-  // is 0. ----
+  // ---- Shapes ----
+  // All may be 0, except head_dim, and kv_heads unless query_heads is 0. Without keys the output is 0.
 
   std::int64_t batch = 1;
   // A multiple of kv_heads: query head h reads KV head h / (query_heads / kv_heads).
@@ -56,8 +56,9 @@ struct AttentionArgs {
   // [batch, kv_heads, key_length, value_dim]
   Tensor value;
 
-  // ---- Results. One that shares a byte with an input or another result is an error; it may stand between the elements
-  // of another tensor in one buffer. Where strides are too irregular to tell, the call is refused as unsupported. ----
+  // ---- Results ----
+  // One that shares a byte with an input or another result is an error. It may stand between the elements of another
+  // tensor in one buffer. Where strides are too irregular to tell, the call is refused as unsupported.
 
   // [batch, query_heads, query_length, value_dim]; float32, f16 or bf16.
   Output output;
@@ -80,7 +81,8 @@ struct AttentionArgs {
   // 0: off; else s <- softcap * tanh(s / softcap); at least 2^-126.
   float softcap = 0;
 
-  // ---- Which keys a query at position p sees; p = offset + query row ----
+  // ---- Which keys a query at position p sees ----
+  // p = query row + the offset that `alignment` says.
 
   // Keys j <= p.
   bool causal = false;
@@ -103,8 +105,8 @@ struct AttentionArgs {
   // [query_heads]: an extra logit in the denominator only; -inf: none.
   const float* sinks = nullptr;
 
-  // ---- Packed batch: sequences of different lengths laid end to end along the rows, without padding. Both or
-  // none. ----
+  // ---- Packed batch ----
+  // Sequences of different lengths laid end to end along the rows, without padding. Both or none.
 
   // [batch + 1] each, from 0, never falling. Sequence b has the query (and output) rows cu_query_lengths[b] ..
   // cu_query_lengths[b + 1], at most query_length of them. Its key rows are cu_key_lengths[b] .. cu_key_lengths[b + 1],

@@ -39,23 +39,33 @@ enum { ATTN_SCORES_SCALED = 0, ATTN_SCORES_CAPPED = 1, ATTN_SCORES_BIASED = 2 };
 typedef struct attn_tensor {
   const void* data;
   int32_t dtype;
-  int64_t batch_stride, head_stride, row_stride;
+  int64_t batch_stride;
+  int64_t head_stride;
+  int64_t row_stride;
 } attn_tensor;
 
 typedef struct attn_output {
   void* data;
   int32_t dtype;
-  int64_t batch_stride, head_stride, row_stride;
+  int64_t batch_stride;
+  int64_t head_stride;
+  int64_t row_stride;
 } attn_output;
 
 typedef struct attn_mask {
   const uint8_t* data;
-  int64_t batch_stride, head_stride, row_stride, column_stride;
+  int64_t batch_stride;
+  int64_t head_stride;
+  int64_t row_stride;
+  int64_t column_stride;
 } attn_mask;
 
 typedef struct attn_bias {
   const float* data;
-  int64_t batch_stride, head_stride, row_stride, column_stride;
+  int64_t batch_stride;
+  int64_t head_stride;
+  int64_t row_stride;
+  int64_t column_stride;
 } attn_bias;
 
 /* run(context, count, task, argument) calls task(argument, i) once for every i in [0, count) and returns when all are
@@ -69,14 +79,27 @@ typedef struct attn_parallel {
 typedef struct attn_attention_args {
   size_t size;
   int64_t initialized; /* 1: by attn_attention_args_init */
-  int64_t batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim;
-  attn_tensor query, key, value;
-  attn_output output, weights, scores;
+  int64_t batch;
+  int64_t query_heads;
+  int64_t kv_heads;
+  int64_t query_length;
+  int64_t key_length;
+  int64_t head_dim;
+  int64_t value_dim;
+  attn_tensor query;
+  attn_tensor key;
+  attn_tensor value;
+  attn_output output;
+  attn_output weights;
+  attn_output scores;
   int32_t scores_stage;
-  float *logsumexp, *key_weight_sums;
-  float scale, softcap;
+  float* logsumexp;
+  float* key_weight_sums;
+  float scale;
+  float softcap;
   uint8_t causal; /* 0 or 1 */
-  int64_t window_left, window_right;
+  int64_t window_left;
+  int64_t window_right;
   int32_t alignment;
   const int64_t* query_offsets;
   const int64_t* key_lengths;
@@ -84,7 +107,8 @@ typedef struct attn_attention_args {
   attn_bias bias;
   const float* alibi_slopes;
   const float* sinks;
-  const int64_t *cu_query_lengths, *cu_key_lengths;
+  const int64_t* cu_query_lengths;
+  const int64_t* cu_key_lengths;
   int32_t path;
   const attn_parallel* parallel;
   void* workspace;
@@ -104,9 +128,16 @@ attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t co
 typedef struct attn_append_args {
   size_t size;
   int64_t initialized; /* 1: by attn_append_args_init */
-  int64_t batch, kv_heads, new_length, capacity, head_dim, value_dim;
-  attn_tensor key, value;
-  attn_output key_cache, value_cache;
+  int64_t batch;
+  int64_t kv_heads;
+  int64_t new_length;
+  int64_t capacity;
+  int64_t head_dim;
+  int64_t value_dim;
+  attn_tensor key;
+  attn_tensor value;
+  attn_output key_cache;
+  attn_output value_cache;
   const int64_t* new_lengths;
   int64_t* lengths;
 } attn_append_args;
@@ -117,9 +148,12 @@ attn_status_code attn_append(const attn_append_args* args, char* message, size_t
 /* merge.hpp */
 typedef struct attn_merge_args {
   size_t size;
-  int64_t parts, rows, value_dim;
+  int64_t parts;
+  int64_t rows;
+  int64_t value_dim;
   const float* outputs;
-  int64_t part_stride, row_stride;
+  int64_t part_stride;
+  int64_t row_stride;
   const float* logsumexps;
   int64_t logsumexp_part_stride;
   float* output;
@@ -142,9 +176,19 @@ enum { ATTN_WEIGHTS_IN_OUT = 0, ATTN_WEIGHTS_OUT_IN = 1 };
 
 typedef struct attn_multi_head_config {
   size_t size;
-  int64_t embed_dim, num_heads, kv_heads, head_dim;
+  int64_t embed_dim;
+  int64_t num_heads;
+  int64_t kv_heads;
+  int64_t head_dim;
   int32_t layout;
-  const float *w_q, *w_k, *w_v, *b_q, *b_k, *b_v, *w_o, *b_o;
+  const float* w_q;
+  const float* w_k;
+  const float* w_v;
+  const float* b_q;
+  const float* b_k;
+  const float* b_v;
+  const float* w_o;
+  const float* b_o;
 } attn_multi_head_config;
 
 typedef struct attn_forward_options {

@@ -43,11 +43,16 @@ inline void flash_attention(AttentionArgs& args, bool causal = false, std::int64
 // The attributes and inputs of ONNX's Attention (opset 23 to 25) that say where a query may look, with its defaults.
 struct OnnxAttributes {
   bool is_causal = false;
-  float scale = 0, softcap = 0;  // 0: absent
-  std::int64_t left_window_size = -1, right_window_size = -1;
-  std::int64_t past_length = 0;  // rows of past_key; args.key and args.value then hold past and new rows, one after the
-                                 // other, as present_key and present_value do
-  const std::int64_t* nonpad_kv_seqlen = nullptr;  // [batch]; not together with a past, as in ONNX
+  // 0: absent.
+  float scale = 0;
+  float softcap = 0;
+  std::int64_t left_window_size = -1;
+  std::int64_t right_window_size = -1;
+  // Rows of past_key. args.key and args.value then hold past and new rows, one after the other, as present_key and
+  // present_value do.
+  std::int64_t past_length = 0;
+  // [batch]; not together with a past, as in ONNX.
+  const std::int64_t* nonpad_kv_seqlen = nullptr;
 };
 
 // ONNX: query row 0 stands at past_length, at nonpad_kv_seqlen[b] - query_length (which may be negative), or at 0. That
