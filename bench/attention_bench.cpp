@@ -10,8 +10,9 @@
 
 namespace {
 
-void run(benchmark::State& state, const bench::AttentionRow& row, attn::Path path, const std::string& isa,
-         std::int64_t threads) {
+void run(
+    benchmark::State& state, const bench::AttentionRow& row, attn::Path path, const std::string& isa,
+    std::int64_t threads) {
   const bench::UseIsa use(isa);
   bench::Problem problem(row);
   attn::ThreadPool pool(threads);
@@ -40,7 +41,7 @@ void add_all() {
   const bool two_cores = std::thread::hardware_concurrency() >= 2;
   for (const std::string& isa : bench::runnable_isas())
     for (const bench::AttentionRow& row : bench::rows().attention) {
-      const bool large = row.flop() > 1e10;               // prefill4k and long8k, whose score matrices have 512 MiB
+      const bool large = row.flop() > 1e10;  // prefill4k and long8k, whose score matrices have 512 MiB
       if (isa == "scalar" && row.flop() > 1e9) continue;  // over 2 s a call
       add(row, attn::Path::streaming, isa, 1);
       if (two_cores && isa != "scalar") add(row, attn::Path::streaming, isa, 2);

@@ -67,8 +67,9 @@ void projection(benchmark::State& state, const bench::LayerRow& s) {
   const std::vector<float> x = numbers(rows * s.embed_dim, 1), w = numbers(s.embed_dim * columns, 0.1f);
   std::vector<float> y(static_cast<std::size_t>(rows * columns));
   for (auto _ : state) {
-    attn::blas::sgemm({rows, columns, s.embed_dim}, {x.data(), s.embed_dim}, attn::blas::Op::none,
-                      {w.data(), columns}, attn::blas::To::overwrite, {y.data(), columns});
+    attn::blas::sgemm(
+        {rows, columns, s.embed_dim}, {x.data(), s.embed_dim}, attn::blas::Op::none, {w.data(), columns},
+        attn::blas::To::overwrite, {y.data(), columns});
     benchmark::ClobberMemory();
   }
   const double e = static_cast<double>(s.embed_dim);

@@ -21,8 +21,9 @@ void print_context() {
   for (std::size_t i = 0; i < attn::isa_count(); ++i)
     std::printf(" %s%s", attn::isa(i).name, attn::isa(i).runnable ? "" : " (does not run here)");
   const char* active = attn::active_isa();
-  std::printf("; active: %s; %u cores\n", active ? active : "none: ATTN_ISA names none that runs here",
-              std::thread::hardware_concurrency());
+  std::printf(
+      "; active: %s; %u cores\n", active ? active : "none: ATTN_ISA names none that runs here",
+      std::thread::hardware_concurrency());
 
   auto* const core = openblas<char*()>("openblas_get_corename");
   auto* const config = openblas<char*()>("openblas_get_config");

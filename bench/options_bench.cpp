@@ -145,8 +145,9 @@ void add_all() {
     for (const Option& option : options) {
       if (isa == "scalar") continue;
       const bench::AttentionRow& row = bench::attention_row(option.row);
-      benchmark::RegisterBenchmark(("options/" + isa + "/" + row.name + "/" + option.name).c_str(),
-                                   [&option, &row, isa](benchmark::State& state) { run(state, option, row, isa); })
+      benchmark::RegisterBenchmark(
+          ("options/" + isa + "/" + row.name + "/" + option.name).c_str(),
+          [&option, &row, isa](benchmark::State& state) { run(state, option, row, isa); })
           ->Unit(benchmark::kMillisecond)
           ->UseManualTime();
     }

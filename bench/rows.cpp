@@ -26,8 +26,9 @@ bool add(Rows& rows, const std::string& kind, std::istringstream& line) {
   line >> name;
   if (kind == "attention") {
     AttentionRow row{name, 0, 0, 0, 0, 0, 0, false};
-    if (!numbers(line, {&row.batch, &row.query_heads, &row.kv_heads, &row.query_length, &row.key_length, &row.head_dim},
-                 "causal", row.causal))
+    if (!numbers(
+            line, {&row.batch, &row.query_heads, &row.kv_heads, &row.query_length, &row.key_length, &row.head_dim},
+            "causal", row.causal))
       return false;
     rows.attention.push_back(row);
     return true;

@@ -14,7 +14,7 @@ struct AttentionRow {
 
   double flop() const {  // two products; causal needs half of each
     return (causal ? 2.0 : 4.0) * static_cast<double>(batch * query_heads * query_length) *
-           static_cast<double>(key_length * head_dim);
+        static_cast<double>(key_length * head_dim);
   }
 };
 

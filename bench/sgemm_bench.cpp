@@ -17,8 +17,8 @@ void add_all() {
           std::vector<float> c(static_cast<std::size_t>(rows * n));
           const double peak = attn_peak_gflops(bench::runnable_isas().front().c_str(), 0.02);
           const double seconds = bench::measure(state, [&] {
-            attn::blas::sgemm({rows, n, depth}, {a.data(), depth}, op, {b.data(), dim}, attn::blas::To::overwrite,
-                              {c.data(), n});
+            attn::blas::sgemm(
+                {rows, n, depth}, {a.data(), depth}, op, {b.data(), dim}, attn::blas::To::overwrite, {c.data(), n});
           });
           bench::report_flop(state, 2.0 * static_cast<double>(rows * keys * dim), seconds, peak);
         })
@@ -29,7 +29,7 @@ void add_all() {
         ->Unit(benchmark::kMicrosecond);
   };
   add("sgemm/scores", attn::blas::Op::transpose, false);  // Q[rows, dim] K[keys, dim]^T
-  add("sgemm/values", attn::blas::Op::none, true);        // P[rows, keys] V[keys, dim]
+  add("sgemm/values", attn::blas::Op::none, true);  // P[rows, keys] V[keys, dim]
 }
 
 const bench::Registration registration("sgemm", add_all);

@@ -6,15 +6,16 @@ namespace {
 // The integer type that cblas.h declares for sizes.
 template <class Order, class Transpose, class Int>
 struct Sgemm {
-  using Wide = void (*)(Order, Transpose, Transpose, long long, long long, long long, float, const float*, long long,
-                        const float*, long long, float, float*, long long);
+  using Wide = void (*)(
+      Order, Transpose, Transpose, long long, long long, long long, float, const float*, long long, const float*,
+      long long, float, float*, long long);
   static constexpr bool int32 = sizeof(Int) == 4;
 };
 template <class Order, class Transpose, class Int>
-Sgemm<Order, Transpose, Int> declared(void (*)(Order, Transpose, Transpose, Int, Int, Int, float, const float*, Int,
-                                               const float*, Int, float, float*, Int));
+Sgemm<Order, Transpose, Int> declared(void (*)(
+    Order, Transpose, Transpose, Int, Int, Int, float, const float*, Int, const float*, Int, float, float*, Int));
 
-const float a[] = {1, 2, 3, 4, 5, 6};     // [2, 3]
+const float a[] = {1, 2, 3, 4, 5, 6};  // [2, 3]
 const float b[] = {7, 8, 9, 10, 11, 12};  // [3, 2]
 
 // [2, 3] x [3, 2] + 1, row-major.
@@ -31,8 +32,9 @@ int main() {
     const auto sgemm = reinterpret_cast<Declared::Wide>(reinterpret_cast<void (*)()>(cblas_sgemm));
     const auto multiplies = [&](long long upper) {
       float c[] = {1, 1, 1, 1};
-      sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, upper | 2, upper | 2, upper | 3, 1.0f, a, upper | 3, b,
-            upper | 2, 1.0f, c, upper | 2);
+      sgemm(
+          CblasRowMajor, CblasNoTrans, CblasNoTrans, upper | 2, upper | 2, upper | 3, 1.0f, a, upper | 3, b, upper | 2,
+          1.0f, c, upper | 2);
       return right(c);
     };
     if (!multiplies(static_cast<long long>(0x9bad9bad00000000u))) return multiplies(0) ? 2 : 1;

@@ -34,15 +34,16 @@ void block_softmax(std::ptrdiff_t rows, const Visible& v, const ScoreRule& rule,
       float* const s = scores + r * score_stride;
       const std::ptrdiff_t first = v.begin[r] / 16 * 16, length = (v.end[r] - first + 15) / 16 * 16;
       block.sum[r] = v.begin[r] < v.end[r]
-                         ? exp_of_row<Lanes, false>(s + first, s + first, length, block.max[r], constants)
-                         : 0.0f;
+          ? exp_of_row<Lanes, false>(s + first, s + first, length, block.max[r], constants)
+          : 0.0f;
     }
   }
 }
 
 template <class Lanes>
-void attend(const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule,
-            const Scratch& scratch, State block) {
+void attend(
+    const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule, const Scratch& scratch,
+    State block) {
   score_block<Lanes>(queries, keys, visible, scratch);
   block_softmax<Lanes>(queries.count, visible, rule, scratch.scores, block);
   weigh_values<Lanes>({queries.count, scratch.scores, keys, visible, block.output, block.output_stride});
@@ -75,8 +76,9 @@ void merge(const Exponent& exponent, std::ptrdiff_t rows, State into, State from
 // weights[r][j] = 2^((s[r][j] - m[r]) * c) / l[r] with the m and l of all blocks. In a row that is NaN every allowed
 // key weighs NaN, and an excluded one still 0.
 template <class Lanes>
-void weigh(const Queries& queries, const KeyBlock& keys, const Visible& v, const ScoreRule& rule, const State& all,
-           float* weights) {
+void weigh(
+    const Queries& queries, const KeyBlock& keys, const Visible& v, const ScoreRule& rule, const State& all,
+    float* weights) {
   const ExpConstants<Lanes> constants(rule.exponent);
   score_block<Lanes>(queries, keys, v, {weights, {}});
   for (std::ptrdiff_t r = 0; r < queries.count; ++r) {

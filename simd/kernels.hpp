@@ -164,24 +164,28 @@ struct Kernels {
   // ---- Packing ----
 
   // [count, head_dim] -> panels [head_dim, panel_keys]; missing keys of the last panel are 0.
-  void (*pack_keys)(const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
-                    float* packed);
+  void (*pack_keys)(
+      const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
+      float* packed);
   // [count, value_dim] -> strips of panel_keys columns, each [count, columns of the strip rounded up to 16].
   // Are all values finite?
-  bool (*pack_values)(const void* values, DType type, std::ptrdiff_t stride, std::ptrdiff_t count,
-                      std::ptrdiff_t value_dim, float* packed);
+  bool (*pack_values)(
+      const void* values, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
+      float* packed);
 
   // ---- A tile against a block ----
 
   // Scores, softmax and weighted values of one block.
-  void (*attend)(const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule,
-                 const Scratch& scratch, State block);
+  void (*attend)(
+      const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule,
+      const Scratch& scratch, State block);
   // into <- both, as if their keys had been one block, up to rounding. Uses up `from`.
   void (*merge)(const Exponent& exponent, std::ptrdiff_t rows, State into, State from);
   // weights[r][j] of one block in place of its scores ([rows, score_stride]), with max and sum of all blocks; 0 where a
   // key is excluded. Writes whole vectors of the keys that a row sees, and nothing else.
-  void (*weigh)(const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule,
-                const State& all, float* weights);
+  void (*weigh)(
+      const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule, const State& all,
+      float* weights);
   // out[i] = o[i] / sum for n floats; 0 where sum is 0; NaN as 0x7fc00000, never -0. Is all of out finite?
   bool (*finish_row)(const float* o, float sum, float* out, std::ptrdiff_t n);
 };

@@ -95,28 +95,32 @@ inline Avx2Lanes max(Avx2Lanes a, Avx2Lanes b) { return {_mm256_max_ps(a.lo, b.l
 // clang-format on
 
 inline Avx2Lanes zero_where_less(Avx2Lanes x, Avx2Lanes t, Avx2Lanes bound) {
-  return {_mm256_and_ps(x.lo, _mm256_cmp_ps(t.lo, bound.lo, _CMP_NLT_UQ)),
-          _mm256_and_ps(x.hi, _mm256_cmp_ps(t.hi, bound.hi, _CMP_NLT_UQ))};
+  return {
+      _mm256_and_ps(x.lo, _mm256_cmp_ps(t.lo, bound.lo, _CMP_NLT_UQ)),
+      _mm256_and_ps(x.hi, _mm256_cmp_ps(t.hi, bound.hi, _CMP_NLT_UQ))};
 }
 
 inline Avx2Lanes select_less(Avx2Lanes t, Avx2Lanes bound, Avx2Lanes a, Avx2Lanes b) {
-  return {_mm256_blendv_ps(b.lo, a.lo, _mm256_cmp_ps(t.lo, bound.lo, _CMP_LT_OQ)),
-          _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(t.hi, bound.hi, _CMP_LT_OQ))};
+  return {
+      _mm256_blendv_ps(b.lo, a.lo, _mm256_cmp_ps(t.lo, bound.lo, _CMP_LT_OQ)),
+      _mm256_blendv_ps(b.hi, a.hi, _mm256_cmp_ps(t.hi, bound.hi, _CMP_LT_OQ))};
 }
 
 inline Avx2Lanes keep_bits(Avx2Lanes x, std::uint32_t bits, Avx2Lanes fill) {
   const __m256i lane = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
   const __m256i lo = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits)), lane);
   const __m256i hi = _mm256_and_si256(_mm256_set1_epi32(static_cast<int>(bits >> 8)), lane);
-  return {_mm256_blendv_ps(fill.lo, x.lo, _mm256_castsi256_ps(_mm256_cmpeq_epi32(lo, lane))),
-          _mm256_blendv_ps(fill.hi, x.hi, _mm256_castsi256_ps(_mm256_cmpeq_epi32(hi, lane)))};
+  return {
+      _mm256_blendv_ps(fill.lo, x.lo, _mm256_castsi256_ps(_mm256_cmpeq_epi32(lo, lane))),
+      _mm256_blendv_ps(fill.hi, x.hi, _mm256_castsi256_ps(_mm256_cmpeq_epi32(hi, lane)))};
 }
 
 inline Avx2Lanes keep_range(Avx2Lanes x, std::ptrdiff_t begin, std::ptrdiff_t end, Avx2Lanes fill) {
   const __m256i lo = _mm256_andnot_si256(first8(begin), first8(end));
   const __m256i hi = _mm256_andnot_si256(first8(begin - 8), first8(end - 8));
-  return {_mm256_blendv_ps(fill.lo, x.lo, _mm256_castsi256_ps(lo)),
-          _mm256_blendv_ps(fill.hi, x.hi, _mm256_castsi256_ps(hi))};
+  return {
+      _mm256_blendv_ps(fill.lo, x.lo, _mm256_castsi256_ps(lo)),
+      _mm256_blendv_ps(fill.hi, x.hi, _mm256_castsi256_ps(hi))};
 }
 
 inline __m256 canonical_nan8(__m256 x) {

@@ -15,8 +15,9 @@ namespace {
 // Sixteen keys [16, head_dim] into a panel [head_dim, 16], whose rows are `width` floats apart; keys from `count` on
 // are 0 and not read.
 template <class Lanes, class T>
-void transpose_into_panel(const T* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
-                          float* panel, std::ptrdiff_t width) {
+void transpose_into_panel(
+    const T* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* panel,
+    std::ptrdiff_t width) {
   constexpr std::ptrdiff_t columns = Element<T>::columns;
   static_assert(columns <= 2, "below, one column or two are taken out of 32 bits");
   for (std::ptrdiff_t d = 0; d < head_dim; d += 16 * columns) {
@@ -32,19 +33,20 @@ void transpose_into_panel(const T* keys, std::ptrdiff_t stride, std::ptrdiff_t c
 }
 
 template <class Lanes>
-void pack_keys(const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
-               float* packed) {
+void pack_keys(
+    const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
   with_type(keys, type, [&](const auto* p) {
     for (std::ptrdiff_t j = 0; j < round_up(count, width); j += 16)
-      transpose_into_panel<Lanes>(p + j * stride, stride, count - j, head_dim,
-                                  packed + j / width * width * head_dim + j % width, width);
+      transpose_into_panel<Lanes>(
+          p + j * stride, stride, count - j, head_dim, packed + j / width * width * head_dim + j % width, width);
   });
 }
 
 template <class Lanes>
-bool pack_values(const void* values, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
-                 float* packed) {
+bool pack_values(
+    const void* values, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
+    float* packed) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
   Lanes zeros = Lanes::zero();  // 0 * x is 0 for every finite x, and NaN for the others
   with_type(values, type, [&](const auto* p) {

@@ -24,7 +24,7 @@ struct Product {
   std::ptrdiff_t depth;
   float* c;
   std::ptrdiff_t c_stride;
-  bool accumulate;      // start from c and not from 0
+  bool accumulate;  // start from c and not from 0
   std::ptrdiff_t tail;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
 };
 

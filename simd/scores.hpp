@@ -22,7 +22,7 @@ void score_panels(const Queries& q, const KeyBlock& k, const Visible& v, const S
   const Prefetch& wanted = scratch.prefetch;
   // What is to be fetched is spread evenly over the tiles.
   const std::ptrdiff_t tiles = (seen.end - seen.begin / width * width + width - 1) / width *
-                               ((q.count + Lanes::tile_rows - 1) / Lanes::tile_rows);
+      ((q.count + Lanes::tile_rows - 1) / Lanes::tile_rows);
   const std::ptrdiff_t step = tiles > 0 ? (wanted.count + tiles - 1) / tiles : 0;
   std::ptrdiff_t fetched = 0;
   for (std::ptrdiff_t j = seen.begin / width * width; j < seen.end; j += width) {
@@ -56,8 +56,8 @@ KeysInPlace(const T*, std::ptrdiff_t) -> KeysInPlace<T>;
 // Sixteen keys are transposed in registers and used at once while the next are fetched: transposing in a pass of its
 // own left the memory idle during the products.
 template <class Lanes, int Rows, class T>
-void score_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen,
-                    float* scores) {
+void score_in_place(
+    const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen, float* scores) {
   constexpr int columns = Element<T>::columns;
   static_assert(columns <= 2, "below, one column or two are taken out of 32 bits");
   const T* const sixteen = keys.first + j * keys.stride;
@@ -92,8 +92,8 @@ void score_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& ke
 // Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::in_place_rows. Three rows would need a kernel of
 // their own.
 template <class Lanes, class T>
-void score_rows_in_place(const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen,
-                         float* scores) {
+void score_rows_in_place(
+    const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen, float* scores) {
   const std::ptrdiff_t rows = q.count - r;
   if (rows == 1) return score_in_place<Lanes, 1>(q, r, keys, j, seen, scores);
   if constexpr (Lanes::in_place_rows > 1) {

@@ -43,8 +43,8 @@ inline float max_of_row(const float* x, std::ptrdiff_t n) {
 
 // p[j] = 2^((x[j] - m) * c) into y; their sum.
 template <class Lanes, bool Negate>
-inline float exp_of_row(const float* x, float* y, std::ptrdiff_t n, float row_max,
-                        const ExpConstants<Lanes>& constants) {
+inline float exp_of_row(
+    const float* x, float* y, std::ptrdiff_t n, float row_max, const ExpConstants<Lanes>& constants) {
   const Lanes m = Lanes::set1(finite_max(row_max));
   Lanes sum = Lanes::zero();
   std::ptrdiff_t j = 0;

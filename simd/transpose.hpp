@@ -29,8 +29,8 @@ inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
 
 // Sixteen rows of row_bytes: `bytes` of each of the keys [keys.begin, keys.end), which stand `stride` bytes apart; all
 // else is 0 and not read. Not inlined, as it is rare: sixteen copies in each product made the archive 40 % larger.
-[[gnu::noinline]] inline void copy_edge(const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes,
-                                        char* edge) {
+[[gnu::noinline]] inline void copy_edge(
+    const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes, char* edge) {
   for (std::ptrdiff_t i = 0; i < 16; ++i, from += stride, edge += row_bytes) {
     const bool seen = keys.begin <= i && i < keys.end;
     if (seen && bytes >= row_bytes) {

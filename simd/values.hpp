@@ -34,20 +34,21 @@ void multiply_in_place(const Half*, std::ptrdiff_t rows, std::ptrdiff_t vectors,
 
 // The columns of one strip from e on (+)= the sum over the keys of a span, for rows r .. r + rows.
 template <class Lanes>
-void multiply_values(const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, KeySpan span,
-                     bool accumulate) {
+void multiply_values(
+    const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, KeySpan span, bool accumulate) {
   const KeyBlock& k = w.keys;
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
   const std::ptrdiff_t columns = min(width, k.value_dim - e), vectors = (columns + 15) / 16;
-  Product p{w.weights + r * score_stride + span.begin,
-            score_stride,
-            nullptr,
-            k.value_stride,
-            span.end - span.begin,
-            w.output + r * w.output_stride + e,
-            w.output_stride,
-            accumulate,
-            columns - 16 * (vectors - 1)};
+  Product p{
+      w.weights + r * score_stride + span.begin,
+      score_stride,
+      nullptr,
+      k.value_stride,
+      span.end - span.begin,
+      w.output + r * w.output_stride + e,
+      w.output_stride,
+      accumulate,
+      columns - 16 * (vectors - 1)};
   if (k.packed) {
     p.b_stride = 16 * vectors;
     p.b = static_cast<const float*>(k.values) + e * k.count + span.begin * p.b_stride;
@@ -100,7 +101,7 @@ void weigh_chunk(const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, KeySpan
   const Visible& v = w.visible;
   const std::ptrdiff_t rows = min(Lanes::tile_rows, w.rows - r);
   const bool accumulate = !w.keys.packed;  // packed: the chunk is the whole block
-  KeySpan common = chunk;                  // the keys that all rows see
+  KeySpan common = chunk;  // the keys that all rows see
   std::ptrdiff_t first = chunk.end;
   for (std::ptrdiff_t i = r; i < r + rows; ++i) {
     common = {max(common.begin, v.begin[i]), min(common.end, v.end[i])};

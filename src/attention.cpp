@@ -22,8 +22,8 @@ Path chosen_path(const AttentionArgs& args) noexcept {
 template <class Run>
 Status with_workspace(const AttentionArgs& args, std::size_t needed, const Run& run) noexcept {
   if (args.workspace && args.workspace_bytes < needed)
-    return Status(StatusCode::invalid_argument, "workspace_bytes must be at least %zu, got %zu", needed,
-                  args.workspace_bytes);
+    return Status(
+        StatusCode::invalid_argument, "workspace_bytes must be at least %zu, got %zu", needed, args.workspace_bytes);
   std::unique_ptr<void, decltype(&std::free)> own(nullptr, &std::free);
   if (!args.workspace && needed > 0) {
     own.reset(std::malloc(needed));
@@ -53,8 +53,9 @@ Status attention(const AttentionArgs& args) noexcept {
 
   const Problem problem = make_problem(args);
   if (path == Path::blas)
-    return with_workspace(args, blas_path::workspace_bytes(problem),
-                          [&](void* workspace) { blas_path::run(problem, *kernels, workspace); });
+    return with_workspace(args, blas_path::workspace_bytes(problem), [&](void* workspace) {
+      blas_path::run(problem, *kernels, workspace);
+    });
   const streaming::Plan plan = streaming::make_plan(problem, *kernels);
   return with_workspace(args, plan.workspace_bytes, [&](void* workspace) { streaming::run(plan, workspace); });
 }

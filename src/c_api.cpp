@@ -15,18 +15,21 @@ namespace {
 // ---- From its first member on, a struct of C is the one of C++: a member that C forgets does not compile ----
 
 // Same place, same size.
-#define ATTN_SAME(c_struct, first, cpp_struct, member)                                                          \
-  static_assert(offsetof(c_struct, member) - offsetof(c_struct, first) == offsetof(attn::cpp_struct, member) && \
-                sizeof(c_struct::member) == sizeof(attn::cpp_struct::member))
+#define ATTN_SAME(c_struct, first, cpp_struct, member)                                                \
+  static_assert(                                                                                      \
+      offsetof(c_struct, member) - offsetof(c_struct, first) == offsetof(attn::cpp_struct, member) && \
+      sizeof(c_struct::member) == sizeof(attn::cpp_struct::member))
 #define ATTN_SAME_SIZE(c_struct, first, cpp_struct) \
   static_assert(sizeof(c_struct) - offsetof(c_struct, first) == sizeof(attn::cpp_struct))
 
 static_assert(sizeof(attn_tensor) == sizeof(attn::Tensor) && sizeof(attn_output) == sizeof(attn::Output));
 static_assert(sizeof(attn_mask) == sizeof(attn::Mask) && sizeof(attn_bias) == sizeof(attn::Bias));
-static_assert(offsetof(attn_tensor, dtype) == offsetof(attn::Tensor, dtype) &&
-              offsetof(attn_tensor, row_stride) == offsetof(attn::Tensor, row_stride));
-static_assert(offsetof(attn_output, dtype) == offsetof(attn::Output, dtype) &&
-              offsetof(attn_output, row_stride) == offsetof(attn::Output, row_stride));
+static_assert(
+    offsetof(attn_tensor, dtype) == offsetof(attn::Tensor, dtype) &&
+    offsetof(attn_tensor, row_stride) == offsetof(attn::Tensor, row_stride));
+static_assert(
+    offsetof(attn_output, dtype) == offsetof(attn::Output, dtype) &&
+    offsetof(attn_output, row_stride) == offsetof(attn::Output, row_stride));
 
 ATTN_SAME_SIZE(attn_attention_args, batch, AttentionArgs);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, query_heads);
@@ -117,8 +120,9 @@ size_t attn_workspace_size(const attn_attention_args* args) {
   return call.status.ok() ? attn::workspace_size(call.args) : 0;
 }
 
-attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t columns, int64_t x_row_stride,
-                              int64_t y_row_stride, float scale, char* message, size_t message_size) {
+attn_status_code attn_softmax(
+    const float* x, float* y, int64_t rows, int64_t columns, int64_t x_row_stride, int64_t y_row_stride, float scale,
+    char* message, size_t message_size) {
   return report(attn::softmax(x, y, rows, columns, x_row_stride, y_row_stride, scale), message, message_size);
 }
 

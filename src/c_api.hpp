@@ -34,9 +34,9 @@ template <class Struct>
 attn::Status read_struct(const char* name, const Struct* from, Struct& to) noexcept {
   if (!from) return attn::Status(attn::StatusCode::invalid_argument, "%s is null", name);
   if (from->size < sizeof from->size || from->size > sizeof to)
-    return attn::Status(attn::StatusCode::invalid_argument,
-                        "%s->size must be the size of the struct, %zu, or of an older version's, got %zu", name,
-                        sizeof to, from->size);
+    return attn::Status(
+        attn::StatusCode::invalid_argument,
+        "%s->size must be the size of the struct, %zu, or of an older version's, got %zu", name, sizeof to, from->size);
   std::memcpy(&to, from, from->size);
   return {};
 }
@@ -47,8 +47,9 @@ attn::Status read_initialized(const Struct* from, void (*init)(Struct*), const c
   init(&to);
   attn::Status status = read_struct("args", from, to);
   if (status.ok() && to.initialized != 1)
-    return attn::Status(attn::StatusCode::invalid_argument, "args->initialized is %lld: call %s first",
-                        static_cast<long long>(to.initialized), init_name);
+    return attn::Status(
+        attn::StatusCode::invalid_argument, "args->initialized is %lld: call %s first",
+        static_cast<long long>(to.initialized), init_name);
   return status;
 }
 

@@ -11,8 +11,8 @@ attn_multi_head* attn_multi_head_create(const attn_multi_head_config* config, ch
   attn_multi_head_config c{};
   attn::Status status = read_struct("config", config, c);
   if (status.ok() && c.layout != ATTN_WEIGHTS_IN_OUT && c.layout != ATTN_WEIGHTS_OUT_IN)
-    status = attn::Status(attn::StatusCode::invalid_argument, "config->layout must be 0 or 1, got %d",
-                          static_cast<int>(c.layout));
+    status = attn::Status(
+        attn::StatusCode::invalid_argument, "config->layout must be 0 or 1, got %d", static_cast<int>(c.layout));
   attn_multi_head* layer = nullptr;
   if (status.ok())
     status = caught([&] {
@@ -36,9 +36,9 @@ attn_multi_head* attn_multi_head_create(const attn_multi_head_config* config, ch
   return layer;
 }
 
-attn_status_code attn_multi_head_forward(const attn_multi_head* layer, const float* x, int64_t batch, int64_t length,
-                                         const attn_forward_options* options, float* output, float* weights,
-                                         char* message, size_t message_size) {
+attn_status_code attn_multi_head_forward(
+    const attn_multi_head* layer, const float* x, int64_t batch, int64_t length, const attn_forward_options* options,
+    float* output, float* weights, char* message, size_t message_size) {
   attn_forward_options c{};
   attn::Status status = options ? read_struct("options", options, c) : attn::Status();
   if (!layer) status = attn::Status(attn::StatusCode::invalid_argument, "layer is null");

@@ -62,8 +62,8 @@ const simd::Kernels* choose(std::uint32_t features, const char* wanted, Status& 
   }
   for (const char* name : names)
     if (std::strcmp(wanted, name) == 0) {
-      status = Status(StatusCode::unsupported,
-                      "ATTN_ISA or use_isa: \"%s\" is not built in or cannot run on this machine", name);
+      status = Status(
+          StatusCode::unsupported, "ATTN_ISA or use_isa: \"%s\" is not built in or cannot run on this machine", name);
       return nullptr;
     }
   status = unknown(wanted);

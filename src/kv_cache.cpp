@@ -18,8 +18,9 @@ struct NewRows {
   std::int64_t batch, head, count, first;  // first: the row of the cache that takes the first one
 };
 
-void copy_rows(const Tensor& from, const Output& to, const NewRows& rows, std::int64_t columns,
-               const simd::Kernels& kernels) noexcept {
+void copy_rows(
+    const Tensor& from, const Output& to, const NewRows& rows, std::int64_t columns,
+    const simd::Kernels& kernels) noexcept {
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const char* source = address_of(from, rows.batch, rows.head, r);
     char* target = address_of(to, rows.batch, rows.head, rows.first + r);

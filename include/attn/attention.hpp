@@ -15,13 +15,13 @@ namespace attn {
 // Where query row 0 stands among the keys. It drives causal, window and ALiBi.
 enum class Alignment : std::int32_t {
   bottom_right = 0,  // key_length - query_length (the batch item's own key length): the last query sees the last key
-  top_left = 1,      // 0: query t sees keys 0..t, as PyTorch's is_causal
-  given = 2,         // query_offsets[b]; may be negative
+  top_left = 1,  // 0: query t sees keys 0..t, as PyTorch's is_causal
+  given = 2,  // query_offsets[b]; may be negative
 };
 
 enum class Path : std::int32_t {
   automatic = 0,  // blas if weights or scores are wanted, else streaming
-  blas = 1,       // sgemm, fused softmax, sgemm. Gives weights and scores. BLAS decides its bits, memory and threads.
+  blas = 1,  // sgemm, fused softmax, sgemm. Gives weights and scores. BLAS decides its bits, memory and threads.
   streaming = 2,  // never holds a score matrix. The same bits on every machine. Gives weights by a second pass.
 };
 

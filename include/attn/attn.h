@@ -121,8 +121,9 @@ void attn_attention_args_init(attn_attention_args* args);
 attn_status_code attn_attention(const attn_attention_args* args, char* message, size_t message_size);
 size_t attn_workspace_size(const attn_attention_args* args);
 
-attn_status_code attn_softmax(const float* x, float* y, int64_t rows, int64_t columns, int64_t x_row_stride,
-                              int64_t y_row_stride, float scale, char* message, size_t message_size);
+attn_status_code attn_softmax(
+    const float* x, float* y, int64_t rows, int64_t columns, int64_t x_row_stride, int64_t y_row_stride, float scale,
+    char* message, size_t message_size);
 
 /* kv_cache.hpp */
 typedef struct attn_append_args {
@@ -203,9 +204,9 @@ typedef struct attn_multi_head attn_multi_head;
 attn_multi_head* attn_multi_head_create(const attn_multi_head_config* config, char* message, size_t message_size);
 /* output: [batch, length, out_dim]; weights: [batch, num_heads, length, length], or null if they are not wanted.
  * options may be null. */
-attn_status_code attn_multi_head_forward(const attn_multi_head* layer, const float* x, int64_t batch, int64_t length,
-                                         const attn_forward_options* options, float* output, float* weights,
-                                         char* message, size_t message_size);
+attn_status_code attn_multi_head_forward(
+    const attn_multi_head* layer, const float* x, int64_t batch, int64_t length, const attn_forward_options* options,
+    float* output, float* weights, char* message, size_t message_size);
 void attn_multi_head_destroy(attn_multi_head* layer);
 
 /* isa.hpp. attn_isa_name: null if index >= attn_isa_count(). attn_active_isa: null if ATTN_ISA names none that runs

@@ -11,7 +11,7 @@ namespace attn {
 
 struct Isa {
   const char* name;  // "avx512", "avx2", "neon" or "scalar": the values of ATTN_ISA
-  bool runnable;     // by this CPU and this operating system
+  bool runnable;  // by this CPU and this operating system
 };
 
 // The instruction sets that this library was built with, best first; scalar ends the list and always runs.

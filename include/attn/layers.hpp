@@ -36,8 +36,9 @@ class SelfAttention {
   SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std::uint32_t seed = 42);
 
   // Given weights, copied. W_q, W_k, W_v: embed_dim * head_dim floats each in `layout`. Throws on null.
-  SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, const float* w_q, const float* w_k, const float* w_v,
-                WeightLayout layout = WeightLayout::in_out);
+  SelfAttention(
+      std::int64_t embed_dim, std::int64_t head_dim, const float* w_q, const float* w_k, const float* w_v,
+      WeightLayout layout = WeightLayout::in_out);
 
   // x: [length, embed_dim], dense. length 0 gives empty results. Throws std::invalid_argument on bad arguments.
   [[nodiscard]] AttentionResult forward(const float* x, std::int64_t length) const;
@@ -95,14 +96,15 @@ class MultiHeadAttention {
   // x: [batch, length, embed_dim], dense. batch or length 0 gives empty results.
   // Rows of queries beyond key_lengths[b] are computed like any other.
   // Throws std::invalid_argument on bad arguments.
-  [[nodiscard]] AttentionResult forward(const float* x, std::int64_t batch, std::int64_t length,
-                                        const ForwardOptions& options = {}) const;
+  [[nodiscard]] AttentionResult forward(
+      const float* x, std::int64_t batch, std::int64_t length, const ForwardOptions& options = {}) const;
 
   // The same into the caller's memory: output [batch, length, out_dim], and weights [batch, num_heads, length, length]
   // or null for none (it decides; options.need_weights is not read). Neither may overlap x. Allocates its scratch: Q, K
   // and V, and what the output projection reads.
-  void forward_into(const float* x, std::int64_t batch, std::int64_t length, float* output, float* weights,
-                    const ForwardOptions& options = {}) const;
+  void forward_into(
+      const float* x, std::int64_t batch, std::int64_t length, float* output, float* weights,
+      const ForwardOptions& options = {}) const;
 
   [[nodiscard]] std::int64_t embed_dim() const noexcept { return embed_dim_; }
   [[nodiscard]] std::int64_t out_dim() const noexcept { return w_o_.empty() ? num_heads_ * head_dim_ : embed_dim_; }
@@ -111,8 +113,8 @@ class MultiHeadAttention {
   std::int64_t embed_dim_, num_heads_, kv_heads_, head_dim_;
   std::vector<float> w_qkv_;  // [embed_dim, (num_heads + 2 kv_heads) * head_dim]
   std::vector<float> b_qkv_;  // the same columns, or empty
-  std::vector<float> w_o_;    // [num_heads * head_dim, embed_dim], or empty
-  std::vector<float> b_o_;    // [embed_dim], or empty
+  std::vector<float> w_o_;  // [num_heads * head_dim, embed_dim], or empty
+  std::vector<float> b_o_;  // [embed_dim], or empty
 };
 
 }  // namespace attn

@@ -27,9 +27,9 @@ inline void pytorch(AttentionArgs& args, bool is_causal = false, float scale = 0
 // are query_length and key_length. For the lengths of a cache (flash_attn_with_kvcache) set key_lengths.
 // Sets causal, window_left, window_right (0 if causal, whatever is given), alignment, query_offsets, softcap, scale,
 // alibi_slopes ([query_heads], must outlive the call of attention()).
-inline void flash_attention(AttentionArgs& args, bool causal = false, std::int64_t window_left = -1,
-                            std::int64_t window_right = -1, float softcap = 0, float scale = 0,
-                            const float* alibi_slopes = nullptr) noexcept {
+inline void flash_attention(
+    AttentionArgs& args, bool causal = false, std::int64_t window_left = -1, std::int64_t window_right = -1,
+    float softcap = 0, float scale = 0, const float* alibi_slopes = nullptr) noexcept {
   args.causal = causal;
   args.window_left = window_left;
   args.window_right = causal ? 0 : window_right;

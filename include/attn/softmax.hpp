@@ -18,8 +18,9 @@ namespace attn {
 // A row of only -inf (every key excluded) is 0. A row with a NaN, or with +inf, is NaN throughout.
 // A row's sum is right to within (columns / 16 + 6) * 2^-24 of itself, and so is the sum of its results to 1.
 // The same bits on every CPU. No allocation, no lock.
-[[nodiscard]] Status softmax(const float* x, float* y, std::int64_t rows, std::int64_t columns,
-                             std::int64_t x_row_stride, std::int64_t y_row_stride, float scale = 1) noexcept;
+[[nodiscard]] Status softmax(
+    const float* x, float* y, std::int64_t rows, std::int64_t columns, std::int64_t x_row_stride,
+    std::int64_t y_row_stride, float scale = 1) noexcept;
 
 }  // namespace attn
 

@@ -11,8 +11,8 @@ namespace attn {
 enum class StatusCode : int {
   ok = 0,
   invalid_argument = 1,  // the message names the argument and its value; nothing was written
-  unsupported = 2,       // a valid request that this version or this path does not serve; nothing was written
-  out_of_memory = 3,     // the call could not allocate its workspace; nothing was written
+  unsupported = 2,  // a valid request that this version or this path does not serve; nothing was written
+  out_of_memory = 3,  // the call could not allocate its workspace; nothing was written
 };
 
 // Holds its message in its own storage: making, copying and destroying one never allocates.

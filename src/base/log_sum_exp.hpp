@@ -26,8 +26,8 @@ inline double natural_log(double x) noexcept {
 inline float log_sum_exp(float row_max, float row_sum, double scale) noexcept {
   if (row_sum == 0.0f) return -std::numeric_limits<float>::infinity();
   if (!(row_sum > 0.0f)) return std::numeric_limits<float>::quiet_NaN();
-  return static_cast<float>(std::fabs(scale) * static_cast<double>(row_max) +
-                            natural_log(static_cast<double>(row_sum)));
+  return static_cast<float>(
+      std::fabs(scale) * static_cast<double>(row_max) + natural_log(static_cast<double>(row_sum)));
 }
 
 }  // namespace attn

@@ -49,8 +49,8 @@ struct From {
   std::int64_t batch, head, row, rows;
 };
 // Those rows as float: where they stand, or widened into `wide`.
-Matrix<const float> as_float(const Tensor& t, From from, std::int64_t columns, float* wide,
-                             const simd::Kernels& kernels) noexcept {
+Matrix<const float> as_float(
+    const Tensor& t, From from, std::int64_t columns, float* wide, const simd::Kernels& kernels) noexcept {
   if (is_float(t.dtype)) return {row_of(t, from.batch, from.head, from.row), leading(t.row_stride, from.rows, columns)};
   for (std::int64_t r = 0; r < from.rows; ++r)
     kernels.widen(address_of(t, from.batch, from.head, from.row + r), t.dtype, columns, wide + r * columns);
@@ -84,9 +84,10 @@ void find_keys(Rows& rows) noexcept {
 // weights = query key^T for all keys that some row sees; for every key if scores are asked for.
 void multiply_keys(const Rows& rows) noexcept {
   const KeyRange keys = rows.problem.extras.scores.data ? KeyRange{0, rows.sequence.key_length} : rows.all;
-  blas::sgemm({rows.count, keys.end - keys.begin, rows.problem.head_dim}, rows.query, blas::Op::transpose,
-              {rows.key.row(keys.begin), rows.key.stride}, blas::To::overwrite,
-              {rows.weights.data + keys.begin, rows.weights.stride});
+  blas::sgemm(
+      {rows.count, keys.end - keys.begin, rows.problem.head_dim}, rows.query, blas::Op::transpose,
+      {rows.key.row(keys.begin), rows.key.stride}, blas::To::overwrite,
+      {rows.weights.data + keys.begin, rows.weights.stride});
 }
 
 // weights = softmax(scale * products) over each row's range.
@@ -105,8 +106,9 @@ void softmax(const Rows& rows, Softmax& s) noexcept {
   for (std::int64_t r = 0; r < rows.count; r += step) {
     const KeyRange range = together ? rows.all : rows.range[r];
     float* const scores = rows.weights.row(r) + range.begin;
-    rows.kernels.softmax_rows({scores, scores, step, range.end - range.begin, rows.weights.stride, rows.weights.stride,
-                               exponent, s.scale < 0, s.max + r, s.sum + r});
+    rows.kernels.softmax_rows(
+        {scores, scores, step, range.end - range.begin, rows.weights.stride, rows.weights.stride, exponent, s.scale < 0,
+         s.max + r, s.sum + r});
   }
 }
 
@@ -157,11 +159,12 @@ void attend_block(Rows& rows, std::int64_t first, const Scratch& scratch) noexce
   const Sequence& s = rows.sequence;
   rows.first = first;
   rows.count = std::min(row_block, s.query_length - first);
-  rows.query = as_float(p.query, {s.batch, rows.head, s.first_query + first, rows.count}, p.head_dim, scratch.query,
-                        rows.kernels);
+  rows.query = as_float(
+      p.query, {s.batch, rows.head, s.first_query + first, rows.count}, p.head_dim, scratch.query, rows.kernels);
   const bool in_place = is_float(p.output.dtype);
-  rows.output = {in_place ? row_of(p.output, s.batch, rows.head, s.first_query + first) : scratch.output,
-                 leading(in_place ? p.output.row_stride : p.value_dim, rows.count, p.value_dim)};
+  rows.output = {
+      in_place ? row_of(p.output, s.batch, rows.head, s.first_query + first) : scratch.output,
+      leading(in_place ? p.output.row_stride : p.value_dim, rows.count, p.value_dim)};
   rows.weights = {
       p.extras.weights.data ? row_of(p.extras.weights, s.batch, rows.head, first) : scratch.scores,
       leading(p.extras.weights.data ? p.extras.weights.row_stride : 0, p.batch.query_length, p.batch.key_length)};

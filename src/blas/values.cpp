@@ -11,9 +11,10 @@ bool finite(const Rows& rows, KeyRange keys) noexcept {
 }
 
 void multiply(const Rows& rows, KeyRange keys) noexcept {
-  blas::sgemm({rows.count, rows.problem.value_dim, keys.end - keys.begin},
-              {rows.weights.data + keys.begin, rows.weights.stride}, blas::Op::none,
-              {rows.value.row(keys.begin), rows.value.stride}, blas::To::overwrite, rows.output);
+  blas::sgemm(
+      {rows.count, rows.problem.value_dim, keys.end - keys.begin},
+      {rows.weights.data + keys.begin, rows.weights.stride}, blas::Op::none,
+      {rows.value.row(keys.begin), rows.value.stride}, blas::To::overwrite, rows.output);
 }
 
 }  // namespace

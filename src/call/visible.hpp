@@ -18,11 +18,11 @@ struct KeyRange {
 // One item of the batch: where its rows stand in the tensors, and how many they are. A packed batch has its sequences
 // one after the other in one item.
 struct Sequence {
-  std::int64_t item;                       // number in the batch: the index of masks, biases, lengths and offsets
-  std::int64_t batch;                      // index into query, key, value and output
+  std::int64_t item;  // number in the batch: the index of masks, biases, lengths and offsets
+  std::int64_t batch;  // index into query, key, value and output
   std::int64_t first_query, query_length;  // rows of query, output
-  std::int64_t first_key, key_length;      // rows of key, value: those that may be read
-  std::int64_t offset;                     // position of query row 0 among the keys
+  std::int64_t first_key, key_length;  // rows of key, value: those that may be read
+  std::int64_t offset;  // position of query row 0 among the keys
 
   // Offsets may be any int64: sums saturate.
   std::int64_t position(std::int64_t query) const noexcept { return saturating_add(offset, query); }
@@ -52,7 +52,7 @@ struct Batch {
     }
     if (key_lengths) s.key_length = key_lengths[item];
     s.offset = alignment == Alignment::top_left ? 0
-               : alignment == Alignment::given  ? query_offsets[item]
+        : alignment == Alignment::given         ? query_offsets[item]
                                                 : s.key_length - s.query_length;
     return s;
   }

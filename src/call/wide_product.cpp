@@ -22,8 +22,9 @@ void for_each_step(const Factors& f, const Add& add) noexcept {
 
 }  // namespace
 
-const float* as_float(const simd::Kernels& kernels, const char* x, DType type, std::int64_t first, std::int64_t count,
-                      float* wide) noexcept {
+const float* as_float(
+    const simd::Kernels& kernels, const char* x, DType type, std::int64_t first, std::int64_t count,
+    float* wide) noexcept {
   x += first * size_of(type);
   if (is_float(type)) return reinterpret_cast<const float*>(x);
   kernels.widen(x, type, count, wide);

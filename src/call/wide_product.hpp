@@ -10,8 +10,9 @@
 namespace attn::wide_row {
 
 // Elements first .. first + count of a row x of `type` as float: where they stand, or widened into `wide`.
-const float* as_float(const simd::Kernels& kernels, const char* x, DType type, std::int64_t first, std::int64_t count,
-                      float* wide) noexcept;
+const float* as_float(
+    const simd::Kernels& kernels, const char* x, DType type, std::int64_t first, std::int64_t count,
+    float* wide) noexcept;
 
 // A query row and a key row of head_dim elements.
 struct Factors {

@@ -18,20 +18,22 @@ constexpr std::int64_t key_step = 64, column_step = 256;
 Factors factors_of(const Row& row, std::int64_t j) noexcept {
   const Problem& p = row.problem;
   const Sequence& s = row.sequence;
-  return {row.kernels,
-          address_of(p.query, s.batch, row.head, s.first_query + row.query),
-          address_of(p.key, s.batch, p.kv_head_of(row.head), s.first_key + j),
-          p.query.dtype,
-          p.key.dtype,
-          p.head_dim};
+  return {
+      row.kernels,
+      address_of(p.query, s.batch, row.head, s.first_query + row.query),
+      address_of(p.key, s.batch, p.kv_head_of(row.head), s.first_key + j),
+      p.query.dtype,
+      p.key.dtype,
+      p.head_dim};
 }
 
 // Columns first .. first + count of the value of key j as float: where they stand, or widened into `wide`.
 const float* values_of(const Row& row, std::int64_t j, std::int64_t first, std::int64_t count, float* wide) noexcept {
   const Problem& p = row.problem;
   const Sequence& s = row.sequence;
-  return as_float(row.kernels, address_of(p.value, s.batch, p.kv_head_of(row.head), s.first_key + j), p.value.dtype,
-                  first, count, wide);
+  return as_float(
+      row.kernels, address_of(p.value, s.batch, p.kv_head_of(row.head), s.first_key + j), p.value.dtype, first, count,
+      wide);
 }
 
 float score(const Row& row, std::int64_t j) noexcept {

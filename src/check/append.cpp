@@ -8,17 +8,18 @@ Status check_lengths(const AppendArgs& a) noexcept {
   if (a.batch > 0 && !a.lengths) return Status(StatusCode::invalid_argument, "lengths is null");
   for (std::int64_t b = 0; b < a.batch; ++b) {
     const auto bad = [&](const char* name, const char* most_name, std::int64_t most, std::int64_t value) {
-      return Status(StatusCode::invalid_argument, "%s[%lld] must be in [0, %s = %lld], got %lld", name,
-                    static_cast<long long>(b), most_name, static_cast<long long>(most), static_cast<long long>(value));
+      return Status(
+          StatusCode::invalid_argument, "%s[%lld] must be in [0, %s = %lld], got %lld", name, static_cast<long long>(b),
+          most_name, static_cast<long long>(most), static_cast<long long>(value));
     };
     const std::int64_t added = a.new_lengths ? a.new_lengths[b] : a.new_length, used = a.lengths[b];
     if (added < 0 || added > a.new_length) return bad("new_lengths", "new_length", a.new_length, added);
     if (used < 0 || used > a.capacity) return bad("lengths", "capacity", a.capacity, used);
     if (added > a.capacity - used)
-      return Status(StatusCode::invalid_argument,
-                    "capacity is %lld, but sequence %lld has %lld rows in use and gets %lld more",
-                    static_cast<long long>(a.capacity), static_cast<long long>(b), static_cast<long long>(used),
-                    static_cast<long long>(added));
+      return Status(
+          StatusCode::invalid_argument, "capacity is %lld, but sequence %lld has %lld rows in use and gets %lld more",
+          static_cast<long long>(a.capacity), static_cast<long long>(b), static_cast<long long>(used),
+          static_cast<long long>(added));
   }
   return {};
 }
@@ -29,8 +30,9 @@ Status check_types(const char* names[2], const Tensor& from, const Output& to) n
     if (!is_dtype(type)) return bad(names[i], static_cast<std::int64_t>(type), "is not a value of DType");
   }
   if (from.dtype != to.dtype && !is_float(from.dtype))
-    return Status(StatusCode::unsupported, "%s is %d: rows of type %d are copied to a cache of that type only",
-                  names[1], static_cast<int>(to.dtype), static_cast<int>(from.dtype));
+    return Status(
+        StatusCode::unsupported, "%s is %d: rows of type %d are copied to a cache of that type only", names[1],
+        static_cast<int>(to.dtype), static_cast<int>(from.dtype));
   return {};
 }
 
@@ -49,12 +51,14 @@ Status append(const AppendArgs& a) noexcept {
   if (Status s = check_types(key_names, a.key, a.key_cache); !s.ok()) return s;
   if (Status s = check_types(value_names, a.value, a.value_cache); !s.ok()) return s;
 
-  View inputs[] = {view("key", a.key, a.batch, a.kv_heads, a.new_length, a.head_dim),
-                   view("value", a.value, a.batch, a.kv_heads, a.new_length, a.value_dim),
-                   view("new_lengths", a.new_lengths, a.batch)};
-  View results[] = {view("key_cache", a.key_cache, a.batch, a.kv_heads, a.capacity, a.head_dim),
-                    view("value_cache", a.value_cache, a.batch, a.kv_heads, a.capacity, a.value_dim),
-                    view("lengths", a.lengths, a.batch)};
+  View inputs[] = {
+      view("key", a.key, a.batch, a.kv_heads, a.new_length, a.head_dim),
+      view("value", a.value, a.batch, a.kv_heads, a.new_length, a.value_dim),
+      view("new_lengths", a.new_lengths, a.batch)};
+  View results[] = {
+      view("key_cache", a.key_cache, a.batch, a.kv_heads, a.capacity, a.head_dim),
+      view("value_cache", a.value_cache, a.batch, a.kv_heads, a.capacity, a.value_dim),
+      view("lengths", a.lengths, a.batch)};
   for (View& v : inputs)
     if (Status s = measure(v); !s.ok()) return s;
   for (View& v : results) {

@@ -14,29 +14,30 @@ Status unsupported(const char* name, const char* why) noexcept {
 }
 
 // cu[0] = 0, and steps of 0 .. most.
-Status cumulative(const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name,
-                  std::int64_t most) noexcept {
+Status cumulative(
+    const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name, std::int64_t most) noexcept {
   if (!cu) return {};
   if (cu[0] != 0)
     return Status(StatusCode::invalid_argument, "%s[0] must be 0, got %lld", name, static_cast<long long>(cu[0]));
   for (std::int64_t b = 0; b < batch; ++b)
     if (cu[b + 1] < cu[b] || cu[b + 1] - cu[b] > most)
-      return Status(StatusCode::invalid_argument,
-                    "%s[%lld] must be at most %s = %lld above the one before, got %lld and %lld", name,
-                    static_cast<long long>(b + 1), most_name, static_cast<long long>(most),
-                    static_cast<long long>(cu[b]), static_cast<long long>(cu[b + 1]));
+      return Status(
+          StatusCode::invalid_argument, "%s[%lld] must be at most %s = %lld above the one before, got %lld and %lld",
+          name, static_cast<long long>(b + 1), most_name, static_cast<long long>(most), static_cast<long long>(cu[b]),
+          static_cast<long long>(cu[b + 1]));
   return {};
 }
 
 Status options(const AttentionArgs& a) noexcept {
   // 2^126 keeps scale * log2(e) and the constants made of it in the range of float.
   if (!(std::fabs(a.scale) <= 0x1p126f))
-    return Status(StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g",
-                  static_cast<double>(a.scale));
+    return Status(
+        StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g", static_cast<double>(a.scale));
   // Below 2^-126 its inverse may be infinite.
   if (a.softcap != 0 && !(a.softcap >= 0x1p-126f && std::isfinite(a.softcap)))
-    return Status(StatusCode::invalid_argument, "softcap must be 0 (off) or finite and at least 2^-126, got %g",
-                  static_cast<double>(a.softcap));
+    return Status(
+        StatusCode::invalid_argument, "softcap must be 0 (off) or finite and at least 2^-126, got %g",
+        static_cast<double>(a.softcap));
   if (a.window_left < -1) return bad("window_left", a.window_left, "must be at least -1 (open)");
   if (a.window_right < -1) return bad("window_right", a.window_right, "must be at least -1 (open)");
   if (a.alignment < Alignment::bottom_right || a.alignment > Alignment::given)
@@ -55,9 +56,10 @@ Status options(const AttentionArgs& a) noexcept {
   if (a.alignment != Alignment::given && a.query_offsets)
     return bad("alignment", static_cast<std::int64_t>(a.alignment), "must be given (2) when query_offsets are set");
   if (!a.cu_query_lengths != !a.cu_key_lengths)
-    return Status(StatusCode::invalid_argument, "%s is null, but %s is not",
-                  a.cu_query_lengths ? "cu_key_lengths" : "cu_query_lengths",
-                  a.cu_query_lengths ? "cu_query_lengths" : "cu_key_lengths");
+    return Status(
+        StatusCode::invalid_argument, "%s is null, but %s is not",
+        a.cu_query_lengths ? "cu_key_lengths" : "cu_query_lengths",
+        a.cu_query_lengths ? "cu_query_lengths" : "cu_key_lengths");
   if (Status s = cumulative("cu_query_lengths", a.cu_query_lengths, a.batch, "query_length", a.query_length); !s.ok())
     return s;
   if (Status s = cumulative("cu_key_lengths", a.cu_key_lengths, a.batch, "key_length", a.key_length); !s.ok()) return s;
@@ -68,9 +70,10 @@ Status options(const AttentionArgs& a) noexcept {
     for (std::int64_t b = 0; b < a.batch; ++b) {
       const std::int64_t most = a.cu_key_lengths ? a.cu_key_lengths[b + 1] - a.cu_key_lengths[b] : a.key_length;
       if (a.key_lengths[b] < 0 || a.key_lengths[b] > most)
-        return Status(StatusCode::invalid_argument, "key_lengths[%lld] must be in [0, %s = %lld], got %lld",
-                      static_cast<long long>(b), a.cu_key_lengths ? "the sequence's keys" : "key_length",
-                      static_cast<long long>(most), static_cast<long long>(a.key_lengths[b]));
+        return Status(
+            StatusCode::invalid_argument, "key_lengths[%lld] must be in [0, %s = %lld], got %lld",
+            static_cast<long long>(b), a.cu_key_lengths ? "the sequence's keys" : "key_length",
+            static_cast<long long>(most), static_cast<long long>(a.key_lengths[b]));
     }
   return {};
 }
@@ -91,15 +94,18 @@ Status fits_blas(const View& v) noexcept {
   if (v.empty()) return {};
   for (const std::int64_t n : {v.size[2], v.size[3]})
     if (n > blas::max_size)
-      return Status(StatusCode::invalid_argument, "%s: %lld rows or columns are more than BLAS's int can hold", v.name,
-                    static_cast<long long>(n));
+      return Status(
+          StatusCode::invalid_argument, "%s: %lld rows or columns are more than BLAS's int can hold", v.name,
+          static_cast<long long>(n));
   if (v.size[2] == 1 || v.element_bytes != 4) return {};
   if (v.stride[2] > blas::max_size)
-    return Status(StatusCode::invalid_argument, "%s.row_stride is more than BLAS's int can hold, got %lld", v.name,
-                  static_cast<long long>(v.stride[2]));
+    return Status(
+        StatusCode::invalid_argument, "%s.row_stride is more than BLAS's int can hold, got %lld", v.name,
+        static_cast<long long>(v.stride[2]));
   if (v.stride[2] < v.size[3])
-    return Status(StatusCode::unsupported, "%s.row_stride must be at least its columns for Path::blas, got %lld",
-                  v.name, static_cast<long long>(v.stride[2]));
+    return Status(
+        StatusCode::unsupported, "%s.row_stride must be at least its columns for Path::blas, got %lld", v.name,
+        static_cast<long long>(v.stride[2]));
   return {};
 }
 
@@ -109,21 +115,23 @@ Status sizes(const AttentionArgs& a) noexcept {
   const struct {
     const char* name;
     std::int64_t value, least;
-  } list[] = {{"batch", a.batch, 0},
-              {"query_heads", a.query_heads, 0},
-              {"kv_heads", a.kv_heads, a.query_heads > 0 ? 1 : 0},
-              {"query_length", a.query_length, 0},
-              {"key_length", a.key_length, 0},
-              {"head_dim", a.head_dim, 1},
-              {"value_dim", a.value_dim, 0}};
+  } list[] = {
+      {"batch", a.batch, 0},
+      {"query_heads", a.query_heads, 0},
+      {"kv_heads", a.kv_heads, a.query_heads > 0 ? 1 : 0},
+      {"query_length", a.query_length, 0},
+      {"key_length", a.key_length, 0},
+      {"head_dim", a.head_dim, 1},
+      {"value_dim", a.value_dim, 0}};
   for (const auto& size : list)
     if (size.value < size.least)
       return bad(size.name, size.value, size.least ? "must be at least 1" : "must not be negative");
     else if (size.value > max_elements)
       return bad(size.name, size.value, "is more than memory can hold");
   if (a.query_heads > 0 && a.query_heads % a.kv_heads != 0)
-    return Status(StatusCode::invalid_argument, "query_heads must be a multiple of kv_heads, got %lld and %lld",
-                  static_cast<long long>(a.query_heads), static_cast<long long>(a.kv_heads));
+    return Status(
+        StatusCode::invalid_argument, "query_heads must be a multiple of kv_heads, got %lld and %lld",
+        static_cast<long long>(a.query_heads), static_cast<long long>(a.kv_heads));
   return {};
 }
 
@@ -139,17 +147,18 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   const std::int64_t batch = packed ? 1 : a.batch;
   const std::int64_t queries = packed ? a.cu_query_lengths[a.batch] : a.query_length;
   const std::int64_t all_keys = packed ? a.cu_key_lengths[a.batch] : a.key_length, keys = queries ? all_keys : 0;
-  View inputs[] = {view("query", a.query, batch, a.query_heads, queries, a.head_dim),
-                   view("key", a.key, batch, a.kv_heads, keys, a.head_dim),
-                   view("value", a.value, batch, a.kv_heads, keys, a.value_dim),
-                   view("mask", a.mask, a),
-                   view("bias", a.bias, a),
-                   view("alibi_slopes", a.alibi_slopes, a.query_heads),
-                   view("sinks", a.sinks, a.query_heads),
-                   view("query_offsets", a.query_offsets, a.batch),
-                   view("key_lengths", a.key_lengths, a.batch),
-                   view("cu_query_lengths", a.cu_query_lengths, a.batch + 1),
-                   view("cu_key_lengths", a.cu_key_lengths, a.batch + 1)};
+  View inputs[] = {
+      view("query", a.query, batch, a.query_heads, queries, a.head_dim),
+      view("key", a.key, batch, a.kv_heads, keys, a.head_dim),
+      view("value", a.value, batch, a.kv_heads, keys, a.value_dim),
+      view("mask", a.mask, a),
+      view("bias", a.bias, a),
+      view("alibi_slopes", a.alibi_slopes, a.query_heads),
+      view("sinks", a.sinks, a.query_heads),
+      view("query_offsets", a.query_offsets, a.batch),
+      view("key_lengths", a.key_lengths, a.batch),
+      view("cu_query_lengths", a.cu_query_lengths, a.batch + 1),
+      view("cu_key_lengths", a.cu_key_lengths, a.batch + 1)};
   std::int64_t lse_rows, sum_rows;  // too many to count: measure() refuses the output
   if (__builtin_mul_overflow(a.query_heads, queries, &lse_rows)) lse_rows = max_elements;
   if (__builtin_mul_overflow(a.query_heads, all_keys, &sum_rows)) sum_rows = max_elements;

@@ -18,8 +18,9 @@ Status sizes(const AttentionArgs& args) noexcept;
 // `path` is blas or streaming.
 Status attention(const AttentionArgs& args, Path path) noexcept;
 
-Status softmax(const float* x, const float* y, std::int64_t rows, std::int64_t columns, std::int64_t x_row_stride,
-               std::int64_t y_row_stride, float scale) noexcept;
+Status softmax(
+    const float* x, const float* y, std::int64_t rows, std::int64_t columns, std::int64_t x_row_stride,
+    std::int64_t y_row_stride, float scale) noexcept;
 
 Status append(const AppendArgs& args) noexcept;
 

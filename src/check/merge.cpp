@@ -41,8 +41,9 @@ Status merge(const MergeArgs& a) noexcept {
   View inputs[] = {
       view("outputs", Tensor{a.outputs, DType::f32, a.part_stride, 0, a.row_stride}, a.parts, 1, a.rows, a.value_dim),
       view("logsumexps", Tensor{a.logsumexps, DType::f32, a.logsumexp_part_stride, 0, 0}, a.parts, 1, 1, a.rows)};
-  View results[] = {view("output", Tensor{a.output, DType::f32, 0, 0, a.output_row_stride}, 1, 1, a.rows, a.value_dim),
-                    view("logsumexp", a.logsumexp, a.rows)};
+  View results[] = {
+      view("output", Tensor{a.output, DType::f32, 0, 0, a.output_row_stride}, 1, 1, a.rows, a.value_dim),
+      view("logsumexp", a.logsumexp, a.rows)};
   for (View& v : inputs)
     if (Status s = measure(v); !s.ok()) return s;
   for (View& v : results) {

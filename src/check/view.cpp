@@ -21,22 +21,24 @@ Status measure(View& v) noexcept {
   std::int64_t count = 1;
   for (const std::int64_t n : v.size)
     if (__builtin_mul_overflow(count, n, &count) || count > max_elements)
-      return Status(StatusCode::invalid_argument,
-                    "%s: %lld x %lld x %lld x %lld elements are more than memory can hold", v.name,
-                    static_cast<long long>(v.size[0]), static_cast<long long>(v.size[1]),
-                    static_cast<long long>(v.size[2]), static_cast<long long>(v.size[3]));
+      return Status(
+          StatusCode::invalid_argument, "%s: %lld x %lld x %lld x %lld elements are more than memory can hold", v.name,
+          static_cast<long long>(v.size[0]), static_cast<long long>(v.size[1]), static_cast<long long>(v.size[2]),
+          static_cast<long long>(v.size[3]));
   if (v.empty()) return {};
   if (!v.data)
-    return Status(StatusCode::invalid_argument, "%s.data is null, but it has %lld elements", v.name,
-                  static_cast<long long>(count));
+    return Status(
+        StatusCode::invalid_argument, "%s.data is null, but it has %lld elements", v.name,
+        static_cast<long long>(count));
   std::int64_t low = 0, high = 1;  // elements from data to the first and past the last
   for (int i = 0; i < 4; ++i) {
     if (v.size[i] == 1) continue;
     std::int64_t reach;
     if (__builtin_mul_overflow(v.size[i] - 1, v.stride[i], &reach) || reach > max_elements || reach < -max_elements ||
         (reach > 0 ? (high += reach) : -(low += reach)) > max_elements)
-      return Status(StatusCode::invalid_argument, "%s: a stride of %lld over %lld is more than memory can hold", v.name,
-                    static_cast<long long>(v.stride[i]), static_cast<long long>(v.size[i]));
+      return Status(
+          StatusCode::invalid_argument, "%s: a stride of %lld over %lld is more than memory can hold", v.name,
+          static_cast<long long>(v.stride[i]), static_cast<long long>(v.size[i]));
   }
   const auto bytes = [&](std::int64_t elements) {  // may wrap around: such a box is refused
     return static_cast<std::uintptr_t>(elements) * static_cast<std::uintptr_t>(v.element_bytes);
@@ -45,9 +47,9 @@ Status measure(View& v) noexcept {
   v.begin = data + bytes(low);
   v.end = data + bytes(high);
   if (v.begin > data || v.end < data || v.end - v.begin > std::uintptr_t{4} * max_elements)
-    return Status(StatusCode::invalid_argument, "%s: elements %lld to %lld from %p are more than memory can hold",
-                  v.name, static_cast<long long>(low), static_cast<long long>(high - 1),
-                  static_cast<const void*>(v.data));
+    return Status(
+        StatusCode::invalid_argument, "%s: elements %lld to %lld from %p are more than memory can hold", v.name,
+        static_cast<long long>(low), static_cast<long long>(high - 1), static_cast<const void*>(v.data));
   return {};
 }
 
@@ -83,11 +85,12 @@ Status distinct_elements(const View& v) noexcept {
     if (step(v, i) < extent) {
       const StridedSum::Answer answer = shares(v, i, order, n);
       if (answer != StridedSum::Answer::no)
-        return Status(answer == StridedSum::Answer::yes ? StatusCode::invalid_argument : StatusCode::unsupported,
-                      "%s.%s %s, got %lld", v.name, names[i],
-                      answer == StridedSum::Answer::yes ? "makes elements overlap"
-                                                        : "is too irregular to tell whether elements overlap",
-                      static_cast<long long>(v.stride[i]));
+        return Status(
+            answer == StridedSum::Answer::yes ? StatusCode::invalid_argument : StatusCode::unsupported,
+            "%s.%s %s, got %lld", v.name, names[i],
+            answer == StridedSum::Answer::yes ? "makes elements overlap"
+                                              : "is too irregular to tell whether elements overlap",
+            static_cast<long long>(v.stride[i]));
     }
     extent += (v.size[i] - 1) * step(v, i);
   }
@@ -105,11 +108,12 @@ Status overlap(const View& result, const View& other) noexcept {
   const StridedSum::Answer answer = sum.meets(result.end - 1 - other.begin);
   if (answer == StridedSum::Answer::no) return {};
   if (answer == StridedSum::Answer::yes)
-    return Status(StatusCode::invalid_argument, "%s overlaps %s: at %p and %p", result.name, other.name,
-                  static_cast<const void*>(result.data), static_cast<const void*>(other.data));
-  return Status(StatusCode::unsupported,
-                "%s and %s have strides too irregular to tell whether they overlap: at %p and %p", result.name,
-                other.name, static_cast<const void*>(result.data), static_cast<const void*>(other.data));
+    return Status(
+        StatusCode::invalid_argument, "%s overlaps %s: at %p and %p", result.name, other.name,
+        static_cast<const void*>(result.data), static_cast<const void*>(other.data));
+  return Status(
+      StatusCode::unsupported, "%s and %s have strides too irregular to tell whether they overlap: at %p and %p",
+      result.name, other.name, static_cast<const void*>(result.data), static_cast<const void*>(other.data));
 }
 
 }  // namespace attn::check

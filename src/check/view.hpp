@@ -18,7 +18,7 @@ Status bad(const char* name, std::int64_t value, const char* rule) noexcept;
 struct View {
   const char* name;
   const char* data;
-  std::int64_t size[4];    // batch, heads, rows, columns
+  std::int64_t size[4];  // batch, heads, rows, columns
   std::int64_t stride[4];  // elements; of the columns 1 but in masks and biases
   std::int64_t element_bytes = 4;
   std::uintptr_t begin = 0, end = 0;  // addresses of the first element and past the last; 0 and 0 if there are none
@@ -39,22 +39,24 @@ inline Status disjoint(const View& result, const View& other) noexcept {
 }
 
 // An Output converts to a Tensor.
-inline View view(const char* name, const Tensor& t, std::int64_t b, std::int64_t h, std::int64_t r,
-                 std::int64_t c) noexcept {
-  return {name,
-          static_cast<const char*>(t.data),
-          {b, h, r, c},
-          {t.batch_stride, t.head_stride, t.row_stride, 1},
-          size_of(t.dtype)};
+inline View view(
+    const char* name, const Tensor& t, std::int64_t b, std::int64_t h, std::int64_t r, std::int64_t c) noexcept {
+  return {
+      name,
+      static_cast<const char*>(t.data),
+      {b, h, r, c},
+      {t.batch_stride, t.head_stride, t.row_stride, 1},
+      size_of(t.dtype)};
 }
 // A mask or a bias; none has no elements.
 template <class Quad>
 inline View view(const char* name, const Quad& x, const AttentionArgs& a) noexcept {
-  return {name,
-          reinterpret_cast<const char*>(x.data),
-          {a.batch, a.query_heads, a.query_length, x.data ? a.key_length : 0},
-          {x.batch_stride, x.head_stride, x.row_stride, x.column_stride},
-          sizeof *x.data};
+  return {
+      name,
+      reinterpret_cast<const char*>(x.data),
+      {a.batch, a.query_heads, a.query_length, x.data ? a.key_length : 0},
+      {x.batch_stride, x.head_stride, x.row_stride, x.column_stride},
+      sizeof *x.data};
 }
 // An array, or none.
 template <class T>

@@ -23,8 +23,9 @@ void require_data(const char* name, const float* data) {
 
 std::size_t floats(const char* name, std::int64_t a, std::int64_t b, std::int64_t c) {
   if (saturating_product(a, b, c, sizeof(float)) > std::numeric_limits<std::ptrdiff_t>::max())
-    throw std::invalid_argument(std::string(name) + ": " + std::to_string(a) + " x " + std::to_string(b) + " x " +
-                                std::to_string(c) + " floats are more than memory can hold");
+    throw std::invalid_argument(
+        std::string(name) + ": " + std::to_string(a) + " x " + std::to_string(b) + " x " + std::to_string(c) +
+        " floats are more than memory can hold");
   return static_cast<std::size_t>(a * b * c);
 }
 

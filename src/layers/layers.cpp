@@ -26,13 +26,15 @@ struct ResultSizes {
 };
 ResultSizes result_sizes(const Shape& s) {
   require_rows(s.batch, s.length);
-  return {floats("output", s.batch * s.length, s.query_heads, s.head_dim),
-          floats("weights", s.batch * s.query_heads, s.length, s.length)};
+  return {
+      floats("output", s.batch * s.length, s.query_heads, s.head_dim),
+      floats("weights", s.batch * s.query_heads, s.length, s.length)};
 }
 
 // output[batch, length, query_heads * head_dim] = attention over the heads of qkv(x); weights if not null.
-void attend(const Shape& s, const float* x, const Linear& qkv_of, const ForwardOptions& options, float* output,
-            float* weights) {
+void attend(
+    const Shape& s, const float* x, const Linear& qkv_of, const ForwardOptions& options, float* output,
+    float* weights) {
   require_data("x", x);
   require_data("output", output);
   const std::int64_t rows = s.batch * s.length, columns = qkv_of.out;
@@ -88,8 +90,9 @@ SelfAttention::SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std:
       for (std::int64_t j = 0; j < head_dim; ++j) to[i * 3 * head_dim + j] = static_cast<float>(0.1 * random.randn());
 }
 
-SelfAttention::SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, const float* w_q, const float* w_k,
-                             const float* w_v, WeightLayout layout)
+SelfAttention::SelfAttention(
+    std::int64_t embed_dim, std::int64_t head_dim, const float* w_q, const float* w_k, const float* w_v,
+    WeightLayout layout)
     : embed_dim_(embed_dim), head_dim_(head_dim), w_qkv_(self_attention_weights(embed_dim, head_dim)) {
   require_data("w_q", w_q);
   require_data("w_k", w_k);
@@ -146,9 +149,10 @@ MultiHeadAttention::MultiHeadAttention(const MultiHeadConfig& config)
   const struct {
     const float *w, *b;
     std::int64_t first, columns;
-  } parts[] = {{config.w_q, config.b_q, 0, columns},
-               {config.w_k, config.b_k, columns, kv_columns},
-               {config.w_v, config.b_v, columns + kv_columns, kv_columns}};
+  } parts[] = {
+      {config.w_q, config.b_q, 0, columns},
+      {config.w_k, config.b_k, columns, kv_columns},
+      {config.w_v, config.b_v, columns + kv_columns, kv_columns}};
   for (const auto& part : parts) {
     copy_weights(part.w, config.layout, embed_dim_, part.columns, w_qkv_.data() + part.first, total);
     if (part.b) std::copy_n(part.b, part.columns, b_qkv_.data() + part.first);
@@ -160,8 +164,8 @@ MultiHeadAttention::MultiHeadAttention(const MultiHeadConfig& config)
   if (config.b_o) b_o_.assign(config.b_o, config.b_o + embed_dim_);
 }
 
-AttentionResult MultiHeadAttention::forward(const float* x, std::int64_t batch, std::int64_t length,
-                                            const ForwardOptions& options) const {
+AttentionResult MultiHeadAttention::forward(
+    const float* x, std::int64_t batch, std::int64_t length, const ForwardOptions& options) const {
   const ResultSizes sizes = result_sizes({batch, length, embed_dim_, num_heads_, kv_heads_, head_dim_});
   if (batch == 0 || length == 0) return {};
   AttentionResult result;
@@ -171,8 +175,9 @@ AttentionResult MultiHeadAttention::forward(const float* x, std::int64_t batch, 
   return result;
 }
 
-void MultiHeadAttention::forward_into(const float* x, std::int64_t batch, std::int64_t length, float* output,
-                                      float* weights, const ForwardOptions& options) const {
+void MultiHeadAttention::forward_into(
+    const float* x, std::int64_t batch, std::int64_t length, float* output, float* weights,
+    const ForwardOptions& options) const {
   const Shape shape{batch, length, embed_dim_, num_heads_, kv_heads_, head_dim_};
   const ResultSizes sizes = result_sizes(shape);
   if (batch == 0 || length == 0) return;

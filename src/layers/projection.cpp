@@ -21,8 +21,8 @@ std::unique_ptr<float[]> scratch_floats(std::size_t count) {
   return scratch;
 }
 
-void copy_weights(const float* w, WeightLayout layout, std::int64_t in, std::int64_t out, float* to,
-                  std::int64_t stride) {
+void copy_weights(
+    const float* w, WeightLayout layout, std::int64_t in, std::int64_t out, float* to, std::int64_t stride) {
   for (std::int64_t i = 0; i < in; ++i)
     for (std::int64_t j = 0; j < out; ++j)
       to[i * stride + j] = layout == WeightLayout::in_out ? w[i * out + j] : w[j * in + i];
@@ -33,8 +33,9 @@ void copy_weights(const float* w, WeightLayout layout, std::int64_t in, std::int
 void project(const Linear& linear, const float* x, std::int64_t rows, float* y) {
   if (!linear.b.empty())
     for (std::int64_t r = 0; r < rows; ++r) std::copy(linear.b.begin(), linear.b.end(), y + r * linear.out);
-  blas::sgemm({rows, linear.out, linear.in}, {x, linear.in}, blas::Op::none, {linear.w.data(), linear.out},
-              linear.b.empty() ? blas::To::overwrite : blas::To::add, {y, linear.out});
+  blas::sgemm(
+      {rows, linear.out, linear.in}, {x, linear.in}, blas::Op::none, {linear.w.data(), linear.out},
+      linear.b.empty() ? blas::To::overwrite : blas::To::add, {y, linear.out});
 }
 
 }  // namespace attn

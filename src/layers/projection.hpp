@@ -16,8 +16,8 @@ std::vector<float> result_floats(std::size_t count);
 std::unique_ptr<float[]> scratch_floats(std::size_t count);
 
 // to[i][j] = W[i][j] for W[in, out], stored in `layout`; the rows of `to` are `stride` floats apart.
-void copy_weights(const float* w, WeightLayout layout, std::int64_t in, std::int64_t out, float* to,
-                  std::int64_t stride);
+void copy_weights(
+    const float* w, WeightLayout layout, std::int64_t in, std::int64_t out, float* to, std::int64_t stride);
 
 // W[in, out] and b[out], which may be empty.
 struct Linear {

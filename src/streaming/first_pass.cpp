@@ -54,8 +54,9 @@ bool finish_row(const Plan& plan, const KvHead& kv, Place place, const simd::Sta
   return again;
 }
 
-void finish_tile(const Plan& plan, const KvHead& kv, const Tile& tile, const simd::State& state,
-                 const TileScratch& scratch, const Workspace& w) noexcept {
+void finish_tile(
+    const Plan& plan, const KvHead& kv, const Tile& tile, const simd::State& state, const TileScratch& scratch,
+    const Workspace& w) noexcept {
   if (plan.problem.scoring.sinks) merge_sinks(plan, tile, state, scratch);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const bool wide = finish_row(plan, kv, scratch.place[r], state, r);
@@ -77,8 +78,8 @@ struct Feed {
 
 // Lists what is wanted after the current products: output rows of this tile, queries of the next, a share of the next
 // KV head's keys and values. bert512 +2 %, vit197 +6 %.
-simd::Prefetch look_ahead(const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed,
-                          const void** rows) noexcept {
+simd::Prefetch look_ahead(
+    const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed, const void** rows) noexcept {
   const Problem& p = plan.problem;
   std::int64_t count = 0;
   const auto add_tile = [&](std::int64_t tile, const auto& tensor) {
@@ -101,8 +102,9 @@ simd::Prefetch look_ahead(const Plan& plan, const KvHead& kv, std::int64_t index
 }
 
 // Tile `index` of a KV head against all its blocks.
-void run_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed, const Workspace& w,
-              std::int64_t worker) noexcept {
+void run_tile(
+    const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed, const Workspace& w,
+    std::int64_t worker) noexcept {
   const TileScratch& scratch = w.scratch[worker];
   const Tile tile = load_tile(plan, kv, index, scratch);
   simd::Prefetch prefetch;
@@ -112,8 +114,9 @@ void run_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Feed
   bool first = true;
   for (std::int64_t i = tile.blocks.begin; i < tile.blocks.end; ++i) {
     if (!see_block(plan, kv, tile, i, scratch)) continue;
-    plan.kernels.attend(tile.queries, block_at(plan, kv, i, feed.packed), visible(plan, scratch), rule(plan, scratch),
-                        {scratch.scores, prefetch}, first ? scratch.state : scratch.block);
+    plan.kernels.attend(
+        tile.queries, block_at(plan, kv, i, feed.packed), visible(plan, scratch), rule(plan, scratch),
+        {scratch.scores, prefetch}, first ? scratch.state : scratch.block);
     if (!first) plan.kernels.merge(plan.exponent, tile.rows, scratch.state, scratch.block);
     first = false;
     prefetch.count = 0;
@@ -126,11 +129,12 @@ void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Pa
   const Problem& p = plan.problem;
   const KeyRange keys = keys_of_block(kv, block);
   const std::int64_t count = keys.end - keys.begin;
-  plan.kernels.pack_keys(key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim,
-                         packed.keys + keys.begin * p.head_dim);
-  packed.finite[block] =
-      plan.kernels.pack_values(value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim,
-                               packed.values + keys.begin * plan.padded_value_dim);
+  plan.kernels.pack_keys(
+      key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim,
+      packed.keys + keys.begin * p.head_dim);
+  packed.finite[block] = plan.kernels.pack_values(
+      value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim,
+      packed.values + keys.begin * plan.padded_value_dim);
 }
 
 // The blocks that any row of the KV head sees: no other is packed. A window over a long cache needs few.
@@ -161,8 +165,9 @@ void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
     if (!tile.blocks.contain(block)) return;
     if (see_block(plan, kv, tile, block, scratch)) {
       std::fill(w.partial[i].overflowed, w.partial[i].overflowed + tile.rows, std::uint8_t{0});
-      plan.kernels.attend(tile.queries, block_at(plan, kv, block, nullptr), visible(plan, scratch), rule(plan, scratch),
-                          {scratch.scores, {}}, w.partial[i]);
+      plan.kernels.attend(
+          tile.queries, block_at(plan, kv, block, nullptr), visible(plan, scratch), rule(plan, scratch),
+          {scratch.scores, {}}, w.partial[i]);
     } else {
       clear(w.partial[i], tile.rows);  // a mask has left no key
     }
@@ -201,8 +206,9 @@ void run_tiles(const Plan& plan, const Workspace& w) noexcept {
   for (std::int64_t h = 0; h < plan.kv_heads; ++h) {
     const KvHead kv = kv_head_at(plan, h);
     const Blocks blocks = blocks_of(plan, kv);
-    for_each(plan, blocks.empty() ? 0 : blocks.end - blocks.begin,
-             [&](std::int64_t, std::int64_t i) { pack_block(plan, kv, blocks.begin + i, w.packed[0]); });
+    for_each(plan, blocks.empty() ? 0 : blocks.end - blocks.begin, [&](std::int64_t, std::int64_t i) {
+      pack_block(plan, kv, blocks.begin + i, w.packed[0]);
+    });
     // Last tile first: under causal it has the most keys, and the short ones fill the end.
     for_each(plan, kv.tiles, [&](std::int64_t worker, std::int64_t i) {
       const std::int64_t tile = kv.tiles - 1 - i;

@@ -16,7 +16,7 @@ constexpr double threads_pay = 1.5e6;
 double multiply_adds(const Plan& plan) noexcept {
   const Problem& p = plan.problem;
   return static_cast<double>(plan.kv_heads) * static_cast<double>(plan.rows) * static_cast<double>(p.batch.key_length) *
-         static_cast<double>(p.head_dim + p.value_dim);
+      static_cast<double>(p.head_dim + p.value_dim);
 }
 
 // The most tasks that any phase of the call has: no more workers than these can ever work.
@@ -86,7 +86,7 @@ KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept {
 bool fits_l2(const Plan& plan) noexcept {
   const Problem& p = plan.problem;
   return plan.schedule == Schedule::kv_heads &&
-         saturating_product(p.batch.key_length, p.head_dim + p.value_dim, sizeof(float)) <= 256 * 1024;
+      saturating_product(p.batch.key_length, p.head_dim + p.value_dim, sizeof(float)) <= 256 * 1024;
 }
 
 }  // namespace attn::streaming

@@ -13,10 +13,10 @@ namespace attn::streaming {
 //   row r = query r / group of query head r % group of its group: a tile's rows stand close together among the keys
 // Four ways to spread the work. None changes a bit, because a row's blocks are computed apart and merged left to right.
 enum class Schedule {
-  in_place,         // few rows (decode): K and V are read in place; a task is a KV head
+  in_place,  // few rows (decode): K and V are read in place; a task is a KV head
   in_place_blocks,  // few rows and few KV heads: a task is one block of keys of a KV head
-  kv_heads,         // many KV heads: a task is a KV head, which packs its K and V for itself and runs all its tiles
-  tiles,            // few KV heads: one after the other; all threads pack its blocks, then all run its tiles
+  kv_heads,  // many KV heads: a task is a KV head, which packs its K and V for itself and runs all its tiles
+  tiles,  // few KV heads: one after the other; all threads pack its blocks, then all run its tiles
 };
 
 struct Plan {
@@ -24,14 +24,14 @@ struct Plan {
   const simd::Kernels& kernels;
   Schedule schedule = Schedule::in_place;
   std::int64_t workers = 1;
-  std::int64_t kv_heads = 0;                      // of all batch items
-  std::int64_t rows = 0;                          // of one KV head (the longest)
-  std::int64_t rows_per_tile = 0, tiles = 0;      // of one KV head
-  std::int64_t blocks = 0;                        // of keys
-  std::int64_t padded_value_dim = 0;              // rounded up to whole vectors: floats from row to row of outputs
+  std::int64_t kv_heads = 0;  // of all batch items
+  std::int64_t rows = 0;  // of one KV head (the longest)
+  std::int64_t rows_per_tile = 0, tiles = 0;  // of one KV head
+  std::int64_t blocks = 0;  // of keys
+  std::int64_t padded_value_dim = 0;  // rounded up to whole vectors: floats from row to row of outputs
   std::int64_t key_stride = 0, value_stride = 0;  // elements from row to row; 0 where there is one row
-  bool negate = false;                            // the queries, for a scale below 0 that the exponent cannot hold
-  bool second_pass = false;                       // weights or their sums are wanted
+  bool negate = false;  // the queries, for a scale below 0 that the exponent cannot hold
+  bool second_pass = false;  // weights or their sums are wanted
   simd::ScoreSteps steps{};
   simd::Exponent exponent{};
   std::size_t workspace_bytes = 0;
@@ -44,8 +44,8 @@ Plan make_plan(const Problem& problem, const simd::Kernels& kernels) noexcept;
 // One KV head of one batch item.
 struct KvHead {
   Sequence sequence;
-  std::int64_t index, head;   // number among all, and in its item
-  std::int64_t rows, tiles;   // at most those of the plan; less in a short sequence of a packed batch
+  std::int64_t index, head;  // number among all, and in its item
+  std::int64_t rows, tiles;  // at most those of the plan; less in a short sequence of a packed batch
   const char *keys, *values;  // of the sequence's first key
 };
 KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept;

@@ -21,8 +21,8 @@ KeyRange columns_of(const Plan& plan, const KvHead& kv, std::int64_t block) noex
 }
 
 // The caller's weights of row r in these columns: what stands in scratch.scores where the row sees keys, else 0.
-void write_row(const Plan& plan, const KvHead& kv, std::int64_t r, KeyRange columns,
-               const TileScratch& scratch) noexcept {
+void write_row(
+    const Plan& plan, const KvHead& kv, std::int64_t r, KeyRange columns, const TileScratch& scratch) noexcept {
   const Place place = scratch.place[r];
   float* const out = row_of(plan.problem.extras.weights, kv.sequence.batch, place.head, place.query) + columns.begin;
   const float* const weights = scratch.scores + r * simd::score_stride;
@@ -47,15 +47,17 @@ void close_group(const Plan& plan, const WeightScratch& sums) noexcept {
 }
 
 // The weights of the rows that were computed again in double.
-void weigh_wide_rows(const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t key, const Workspace& w,
-                     const TileScratch& scratch) noexcept {
+void weigh_wide_rows(
+    const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t key, const Workspace& w,
+    const TileScratch& scratch) noexcept {
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const std::int32_t begin = scratch.begin[r], end = scratch.end[r];
     const std::int64_t row = kv.index * plan.rows + tile.first_row + r;
     if (!w.wide[row] || begin >= end) continue;
-    wide_row::weigh({plan.problem, plan.kernels, kv.sequence, scratch.place[r].head, scratch.place[r].query},
-                    {w.row_max[row], static_cast<double>(w.row_sum[row])}, {key + begin, key + end},
-                    scratch.scores + r * simd::score_stride + begin);
+    wide_row::weigh(
+        {plan.problem, plan.kernels, kv.sequence, scratch.place[r].head, scratch.place[r].query},
+        {w.row_max[row], static_cast<double>(w.row_sum[row])}, {key + begin, key + end},
+        scratch.scores + r * simd::score_stride + begin);
   }
 }
 
@@ -95,8 +97,8 @@ simd::State all_of(const Plan& plan, const KvHead& kv, const Tile& tile, const W
 }
 
 // One block of keys of one KV head against all its tiles, in order.
-void weigh_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Workspace& w,
-                 std::int64_t worker) noexcept {
+void weigh_block(
+    const Plan& plan, const KvHead& kv, std::int64_t block, const Workspace& w, std::int64_t worker) noexcept {
   const Problem& p = plan.problem;
   const TileScratch& scratch = w.scratch[worker];
   const WeightScratch& sums = w.weigh[worker];

@@ -16,8 +16,8 @@ void copy_query(const Plan& plan, const KvHead& kv, Place place, float* to) noex
 }
 
 // The steps of row r, whose keys scratch.begin .. scratch.end of the block at `key` have been seen.
-simd::RowSteps steps_of(const Plan& plan, const KvHead& kv, std::int64_t key, std::int64_t r,
-                        const TileScratch& scratch) noexcept {
+simd::RowSteps steps_of(
+    const Plan& plan, const KvHead& kv, std::int64_t key, std::int64_t r, const TileScratch& scratch) noexcept {
   const Scoring& scoring = plan.problem.scoring;
   const Place place = scratch.place[r];
   simd::RowSteps steps = scoring.row_steps(kv.sequence, place.head, place.query, key);
@@ -76,8 +76,8 @@ simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, 
   return b;
 }
 
-bool see_block(const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t block,
-               const TileScratch& scratch) noexcept {
+bool see_block(
+    const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t block, const TileScratch& scratch) noexcept {
   const std::int64_t key = block * key_block;
   bool any = false;
   BlockMask mask(plan, kv, key, scratch);

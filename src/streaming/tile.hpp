@@ -30,16 +30,16 @@ struct Blocks {
 
 struct Tile {
   std::int64_t first_row, rows;  // rows of the KV head
-  Blocks blocks;                 // that any of them sees, masks left aside
-  simd::Queries queries;         // the caller's where rows are queries one after the other, else copied into scratch
+  Blocks blocks;  // that any of them sees, masks left aside
+  simd::Queries queries;  // the caller's where rows are queries one after the other, else copied into scratch
 };
 
 // Tile number `index` of a KV head. Fills scratch.place and scratch.range, and scratch.query where it copies.
 Tile load_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const TileScratch& scratch) noexcept;
 
 // Which keys of a block the rows of the tile see, and the steps of their scores: into scratch. False if none sees any.
-bool see_block(const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t block,
-               const TileScratch& scratch) noexcept;
+bool see_block(
+    const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t block, const TileScratch& scratch) noexcept;
 
 // The block as the kernels take it: in place, or as `packed` holds it for the whole KV head.
 simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed* packed) noexcept;

@@ -9,9 +9,10 @@ using simd::key_block;
 
 simd::State take_state(Arena& arena, const Plan& plan) noexcept {
   const std::int64_t rows = plan.rows_per_tile, padded = round_up(rows, simd::lane_count);
-  return {arena.take<float>(padded), arena.take<float>(padded),
-          arena.take<float>(saturating_product(rows, plan.padded_value_dim)), plan.padded_value_dim,
-          arena.take<std::uint8_t>(rows)};
+  return {
+      arena.take<float>(padded), arena.take<float>(padded),
+      arena.take<float>(saturating_product(rows, plan.padded_value_dim)), plan.padded_value_dim,
+      arena.take<std::uint8_t>(rows)};
 }
 
 // Rows of memory that a tile lists for prefetching.
@@ -46,15 +47,17 @@ TileScratch take_scratch(Arena& arena, const Plan& plan) noexcept {
 
 Packed take_packed(Arena& arena, const Plan& plan) noexcept {
   const std::int64_t keys = round_up(plan.problem.batch.key_length, plan.kernels.panel_keys);
-  return {arena.take<float>(saturating_product(keys, plan.problem.head_dim)),
-          arena.take<float>(saturating_product(keys, plan.padded_value_dim)), arena.take<std::uint8_t>(plan.blocks)};
+  return {
+      arena.take<float>(saturating_product(keys, plan.problem.head_dim)),
+      arena.take<float>(saturating_product(keys, plan.padded_value_dim)), arena.take<std::uint8_t>(plan.blocks)};
 }
 
 WeightScratch take_weigh(Arena& arena, const Plan& plan) noexcept {
   const Problem& p = plan.problem;
   const std::size_t sums = p.extras.key_weight_sums ? saturating_product(p.group, key_block) : 0;
-  return {arena.take<float>(plan.in_place() ? 0 : saturating_product(key_block, p.head_dim)), arena.take<float>(sums),
-          arena.take<float>(sums)};
+  return {
+      arena.take<float>(plan.in_place() ? 0 : saturating_product(key_block, p.head_dim)), arena.take<float>(sums),
+      arena.take<float>(sums)};
 }
 
 // count pieces, each as take(arena, plan) takes it. Where the arena only counts, one stands for all.
@@ -72,11 +75,12 @@ Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
   const bool blocks = plan.schedule == Schedule::in_place_blocks;
   Workspace w{};
   w.scratch = take_all<TileScratch>(arena, plan, plan.workers, take_scratch);
-  w.packed = take_all<Packed>(arena, plan,
-                              plan.in_place()                       ? 0
-                              : plan.schedule == Schedule::kv_heads ? plan.workers
-                                                                    : 1,
-                              take_packed);
+  w.packed = take_all<Packed>(
+      arena, plan,
+      plan.in_place()                           ? 0
+          : plan.schedule == Schedule::kv_heads ? plan.workers
+                                                : 1,
+      take_packed);
   w.partial = take_all<simd::State>(arena, plan, blocks ? saturating_count(plan.kv_heads, plan.blocks) : 0, take_state);
   if (!plan.second_pass) return w;
   w.row_max = arena.take<float>(saturating_product(plan.kv_heads, plan.rows));

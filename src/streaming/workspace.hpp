@@ -17,20 +17,20 @@ struct Place {
 
 // What one worker needs for one tile.
 struct TileScratch {
-  float* query;              // [rows, head_dim], where queries are not read in place
-  float* scores;             // [rows, simd::score_stride]
+  float* query;  // [rows, head_dim], where queries are not read in place
+  float* scores;  // [rows, simd::score_stride]
   simd::State state, block;  // of all blocks so far, and of one
-  Place* place;              // [rows]
-  KeyRange* range;           // [rows] before the mask
+  Place* place;  // [rows]
+  KeyRange* range;  // [rows] before the mask
   // Of one block: the keys that each row sees.
-  std::int32_t* begin;            // [rows]
-  std::int32_t* end;              // [rows]
+  std::int32_t* begin;  // [rows]
+  std::int32_t* end;  // [rows]
   const std::uint64_t** allowed;  // [rows], with a mask
-  std::uint64_t* allowed_bits;    // [rows, key_block / 64], with a mask
-  std::uint8_t* gathered_mask;    // [key_block], with a mask
-  simd::RowSteps* row_steps;      // [rows], with steps
-  float* gathered_bias;           // [rows, key_block], with a bias whose columns are not contiguous
-  const void** prefetch;          // [2 rows, and a share of the next KV head's keys and values]
+  std::uint64_t* allowed_bits;  // [rows, key_block / 64], with a mask
+  std::uint8_t* gathered_mask;  // [key_block], with a mask
+  simd::RowSteps* row_steps;  // [rows], with steps
+  float* gathered_bias;  // [rows, key_block], with a bias whose columns are not contiguous
+  const void** prefetch;  // [2 rows, and a share of the next KV head's keys and values]
 };
 
 // The packed keys and values of one KV head.
@@ -42,19 +42,19 @@ struct Packed {
 
 // What one worker needs in the second pass.
 struct WeightScratch {
-  float* keys;     // one packed block
+  float* keys;  // one packed block
   float* partial;  // [group, key_block], if sums are wanted
-  float* total;    // likewise
+  float* total;  // likewise
 };
 
 struct Workspace {
   TileScratch* scratch;  // [workers]
-  Packed* packed;        // [workers] for Schedule::kv_heads, [1] for tiles
+  Packed* packed;  // [workers] for Schedule::kv_heads, [1] for tiles
   simd::State* partial;  // [kv_heads * blocks] for in_place_blocks: every block's result on its own
   // For the second pass only.
-  float* row_max;        // [kv_heads, rows]
-  float* row_sum;        // [kv_heads, rows]
-  std::uint8_t* wide;    // [kv_heads, rows]: was the row computed again in double?
+  float* row_max;  // [kv_heads, rows]
+  float* row_sum;  // [kv_heads, rows]
+  std::uint8_t* wide;  // [kv_heads, rows]: was the row computed again in double?
   WeightScratch* weigh;  // [workers]
 };
 

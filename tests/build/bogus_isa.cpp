@@ -18,8 +18,9 @@ void expect(bool condition, const char* what) {
 void expect_refused(const attn::Status& status, const char* call) {
   std::printf("%s: %s\n", call, status.message());
   expect(status.code() == attn::StatusCode::invalid_argument, "the status is invalid_argument");
-  expect(std::strstr(status.message(), "ATTN_ISA") && std::strstr(status.message(), "nonsense"),
-         "the message names ATTN_ISA and its value");
+  expect(
+      std::strstr(status.message(), "ATTN_ISA") && std::strstr(status.message(), "nonsense"),
+      "the message names ATTN_ISA and its value");
 }
 
 }  // namespace

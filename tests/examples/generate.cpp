@@ -32,14 +32,14 @@ struct Model {
   }
 
   // y[columns] = embedding[token] w, with a little of the position, so that the same token is not always the same.
-  std::vector<float> project(std::int64_t token, std::int64_t position, const std::vector<float>& w,
-                             std::int64_t columns) const {
+  std::vector<float> project(
+      std::int64_t token, std::int64_t position, const std::vector<float>& w, std::int64_t columns) const {
     std::vector<float> y(static_cast<std::size_t>(columns));
     for (std::int64_t i = 0; i < embed; ++i)
       for (std::int64_t c = 0; c < columns; ++c)
         y[static_cast<std::size_t>(c)] += (embedding[static_cast<std::size_t>(token * embed + i)] +
                                            0.8f * static_cast<float>((position * (i + 1)) % 7 - 3)) *
-                                          w[static_cast<std::size_t>(i * columns + c)] / 8.0f;
+            w[static_cast<std::size_t>(i * columns + c)] / 8.0f;
     return y;
   }
 
@@ -60,8 +60,8 @@ struct Model {
 };
 
 // The shapes of one sequence of `queries` new tokens over the cache.
-attn::AttentionArgs attention_over(const std::vector<float>& keys, const std::vector<float>& values,
-                                   std::int64_t queries) {
+attn::AttentionArgs attention_over(
+    const std::vector<float>& keys, const std::vector<float>& values, std::int64_t queries) {
   attn::AttentionArgs a;
   a.query_heads = heads;
   a.kv_heads = kv_heads;
@@ -122,7 +122,8 @@ int main() {
   const bool same = std::memcmp(at_once.data(), all_results.data(), at_once.size() * sizeof(float)) == 0;
   std::printf("tokens:");
   for (std::size_t t = 0; t < 16; ++t) std::printf(" %lld", static_cast<long long>(tokens[t]));
-  std::printf(" ...\n%lld tokens one by one and at once: %s\n", static_cast<long long>(capacity),
-              same ? "same bits" : "DIFFERENT BITS");
+  std::printf(
+      " ...\n%lld tokens one by one and at once: %s\n", static_cast<long long>(capacity),
+      same ? "same bits" : "DIFFERENT BITS");
   return same && !full.ok() && used == capacity ? 0 : 1;
 }

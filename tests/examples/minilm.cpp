@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "support/data_file.hpp"
 #include "attn/isa.hpp"
 #include "attn/layers.hpp"
+#include "support/data_file.hpp"
 
 namespace {
 
@@ -49,9 +49,10 @@ int run(const std::string& data_folder) {
   print_shape("output");
   print_shape("weights");
   // Every row is compared, those of padding tokens too: they are queries like any other, only not keys.
-  const double errors[] = {test::largest_error(result.output, file.array("output")),
-                           test::largest_error(result.weights, file.array("weights")),
-                           test::largest_error(streamed.output, file.array("output"))};
+  const double errors[] = {
+      test::largest_error(result.output, file.array("output")),
+      test::largest_error(result.weights, file.array("weights")),
+      test::largest_error(streamed.output, file.array("output"))};
   std::printf("instruction set: %s\n", attn::active_isa());
   std::printf("largest error with weights:    output %.2g, weights %.2g\n", errors[0], errors[1]);
   std::printf("largest error without weights: output %.2g\n", errors[2]);

@@ -26,8 +26,9 @@ std::vector<float> normals(std::int64_t n, unsigned seed) {
 }
 
 // Attention of all queries to keys [first, end). Query t stands at keys - queries + t in the whole sequence.
-void attend(const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v, std::int64_t first,
-            std::int64_t end, float* output, float* logsumexp) {
+void attend(
+    const std::vector<float>& q, const std::vector<float>& k, const std::vector<float>& v, std::int64_t first,
+    std::int64_t end, float* output, float* logsumexp) {
   const std::int64_t offset = keys - queries - first;  // counted from this part's first key
   attn::AttentionArgs a;
   a.query_heads = a.kv_heads = heads;
@@ -60,8 +61,8 @@ int main(int argc, char** argv) {
   constexpr std::int64_t part = rows * dim + rows;
   std::vector<float> mine(part), all(static_cast<std::size_t>(part * ranks));
   attend(q, k, v, keys * rank / ranks, keys * (rank + 1) / ranks, mine.data(), mine.data() + rows * dim);
-  MPI_Allgather(mine.data(), static_cast<int>(part), MPI_FLOAT, all.data(), static_cast<int>(part), MPI_FLOAT,
-                MPI_COMM_WORLD);
+  MPI_Allgather(
+      mine.data(), static_cast<int>(part), MPI_FLOAT, all.data(), static_cast<int>(part), MPI_FLOAT, MPI_COMM_WORLD);
 
   std::vector<float> merged(rows * dim);
   attn::MergeArgs merge;
@@ -85,8 +86,9 @@ int main(int argc, char** argv) {
   for (const float x : sums) sum = std::max(sum, std::fabs(static_cast<double>(x)));
   const double bound = 0x1p-24 * value * (8 + 4 * sum);  // attn/merge.hpp
   if (rank == 0)
-    std::printf("%d ranks, %lld keys: largest error against the whole %.2g (bound %.2g)\n", ranks,
-                static_cast<long long>(keys), error, bound);
+    std::printf(
+        "%d ranks, %lld keys: largest error against the whole %.2g (bound %.2g)\n", ranks, static_cast<long long>(keys),
+        error, bound);
   MPI_Finalize();
   return error <= bound ? 0 : 1;
 }

@@ -43,7 +43,7 @@ int main() {
   attn::throw_if_error(attn::attention(args));
 
   const bool same = std::memcmp(serial.data(), parallel.data(), serial.size() * sizeof(float)) == 0;
-  std::printf("1 thread and %d threads of OpenMP gave %s\n", omp_get_max_threads(),
-              same ? "the same bits" : "DIFFERENT BITS");
+  std::printf(
+      "1 thread and %d threads of OpenMP gave %s\n", omp_get_max_threads(), same ? "the same bits" : "DIFFERENT BITS");
   return same ? 0 : 1;
 }

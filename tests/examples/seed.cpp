@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "../../src/layers/numpy_random.hpp"  // NumPy's generator; not part of the public interface
-#include "support/data_file.hpp"
 #include "attn/layers.hpp"
+#include "support/data_file.hpp"
 
 namespace {
 
@@ -45,12 +45,12 @@ void print(const char* title, const std::vector<float>& matrix, std::size_t colu
   for (std::size_t i = 0; i < matrix.size(); ++i) {
     const std::string text = shortest(matrix[i]);
     const std::size_t point = text.find('.');
-    std::printf("%s%*s%-*s",
-                i == 0             ? "[["
-                : i % columns == 0 ? " ["
-                                   : " ",
-                static_cast<int>(before), text.substr(0, point).c_str(), static_cast<int>(after),
-                text.substr(point).c_str());
+    std::printf(
+        "%s%*s%-*s",
+        i == 0                 ? "[["
+            : i % columns == 0 ? " ["
+                               : " ",
+        static_cast<int>(before), text.substr(0, point).c_str(), static_cast<int>(after), text.substr(point).c_str());
     if (i % columns == columns - 1) std::printf("%s\n", i + 1 == matrix.size() ? "]]" : "]");
   }
 }
@@ -73,9 +73,10 @@ int run(const char* data_folder) {
   const attn::SelfAttention attention(embed_dim, head_dim, w_q.data(), w_k.data(), w_v.data());
   const attn::AttentionResult result = attention.forward(x.data(), tokens);
 
-  std::printf("Input shape: (%d, %d)\nOutput shape: (%d, %d)\nAttention weights shape: (%d, %d)\n\n",
-              static_cast<int>(tokens), static_cast<int>(embed_dim), static_cast<int>(tokens),
-              static_cast<int>(head_dim), static_cast<int>(tokens), static_cast<int>(tokens));
+  std::printf(
+      "Input shape: (%d, %d)\nOutput shape: (%d, %d)\nAttention weights shape: (%d, %d)\n\n", static_cast<int>(tokens),
+      static_cast<int>(embed_dim), static_cast<int>(tokens), static_cast<int>(head_dim), static_cast<int>(tokens),
+      static_cast<int>(tokens));
   print("Input", x, embed_dim);
   print("\nOutput", result.output, head_dim);
   print("\nAttention weights", result.weights, tokens);

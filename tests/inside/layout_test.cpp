@@ -17,14 +17,16 @@ using test::Problem;
 using test::Random;
 
 // [B,H,T,D] -> [B,T,H,D] with `pitch` floats from row to row; what is between the rows is `fill`.
-std::vector<float> token_major(const std::vector<float>& x, std::int64_t batch, std::int64_t heads, std::int64_t rows,
-                               std::int64_t columns, std::int64_t pitch, float fill = -1e30f) {
+std::vector<float> token_major(
+    const std::vector<float>& x, std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t columns,
+    std::int64_t pitch, float fill = -1e30f) {
   std::vector<float> y(batch * rows * pitch, fill);
   for (std::int64_t b = 0; b < batch; ++b)
     for (std::int64_t h = 0; h < heads; ++h)
       for (std::int64_t r = 0; r < rows; ++r)
-        std::copy_n(x.begin() + ((b * heads + h) * rows + r) * columns, columns,
-                    y.begin() + (b * rows + r) * pitch + h * columns);
+        std::copy_n(
+            x.begin() + ((b * heads + h) * rows + r) * columns, columns,
+            y.begin() + (b * rows + r) * pitch + h * columns);
   return y;
 }
 

@@ -20,8 +20,9 @@ namespace {
 constexpr float not_a_number = std::numeric_limits<float>::quiet_NaN();
 
 // C = A op(B), or that added to C, in double. Gaps between rows are left as they are.
-std::vector<double> loops(const Size& size, Matrix<const float> a, Op op, Matrix<const float> b, To to,
-                          const std::vector<float>& c, std::int64_t c_stride) {
+std::vector<double> loops(
+    const Size& size, Matrix<const float> a, Op op, Matrix<const float> b, To to, const std::vector<float>& c,
+    std::int64_t c_stride) {
   std::vector<double> result(c.begin(), c.end());
   for (std::int64_t i = 0; i < size.rows; ++i)
     for (std::int64_t j = 0; j < size.columns; ++j) {

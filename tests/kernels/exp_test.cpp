@@ -149,8 +149,9 @@ std::uint32_t thin(std::uint32_t step) {
 TEST_CASE("exp: every non-positive float", "[kernels][exp]") {
   const std::uint32_t step = thin(1);
   const Tally t = sweep(1, step);
-  WARN("exp on " << attn::active_isa() << ": " << t.tried << " floats tried, maximum error " << t.max_ulp << " ULP at "
-                 << t.worst << ", " << t.misrounded << " results misrounded, " << t.rises << " rises of one ULP");
+  WARN(
+      "exp on " << attn::active_isa() << ": " << t.tried << " floats tried, maximum error " << t.max_ulp << " ULP at "
+                << t.worst << ", " << t.misrounded << " results misrounded, " << t.rises << " rises of one ULP");
   INFO("lost NaN " << std::hex << bits(t.lost_nan) << ", bad flush at " << t.bad_flush << ", rise at " << t.rise);
   CHECK(t.tried == ((std::uint64_t{1} << 31) + step - 1) / step);
   CHECK(t.lost_nans == 0);
@@ -168,8 +169,9 @@ TEST_CASE("exp: every non-positive float", "[kernels][exp]") {
 TEST_CASE("exp: other scales are as exact", "[kernels][exp]") {
   const float scale = GENERATE(0.125f, 0.1020620726f /* 1 / sqrt(96) */, 3.7f);
   const Tally t = sweep(scale, thin(31));
-  WARN("exp of " << scale << " x on " << attn::active_isa() << ": maximum error " << t.max_ulp << " ULP at " << t.worst
-                 << ", " << t.misrounded << " of " << t.tried << " misrounded, rises " << t.rises);
+  WARN(
+      "exp of " << scale << " x on " << attn::active_isa() << ": maximum error " << t.max_ulp << " ULP at " << t.worst
+                << ", " << t.misrounded << " of " << t.tried << " misrounded, rises " << t.rises);
   INFO("lost NaN " << std::hex << bits(t.lost_nan) << ", bad flush at " << t.bad_flush << ", rise at " << t.rise);
   CHECK(t.lost_nans == 0);
   CHECK(t.bad_flushes == 0);
@@ -186,14 +188,15 @@ TEST_CASE("exp: the ends", "[kernels][exp]") {
   CHECK(static_cast<double>(exponent.d_min) * c >= -126);
   CHECK(static_cast<double>(std::nextafter(exponent.d_min, -infinity)) * c < -126);
 
-  const std::vector<float> d = {0.0f,
-                                -0.0f,
-                                -std::numeric_limits<float>::denorm_min(),
-                                -1e-30f,
-                                std::nextafter(exponent.d_min, -infinity),
-                                -1e30f,
-                                -std::numeric_limits<float>::max(),
-                                -infinity};
+  const std::vector<float> d = {
+      0.0f,
+      -0.0f,
+      -std::numeric_limits<float>::denorm_min(),
+      -1e-30f,
+      std::nextafter(exponent.d_min, -infinity),
+      -1e30f,
+      -std::numeric_limits<float>::max(),
+      -infinity};
   const std::vector<float> want = {1, 1, 1, 1, 0, 0, 0, 0};
   std::vector<float> y(d.size(), 123.0f);
   test::active_kernels().exp_scaled(d.data(), y.data(), static_cast<std::ptrdiff_t>(d.size()), exponent);

@@ -63,14 +63,14 @@ class Nearest {
   std::vector<double> numbers_;  // by their bits
 };
 
-std::string narrow_differs(const Kernels& kernels, DType storage, const std::vector<float>& x,
-                           const std::vector<std::uint16_t>& want) {
+std::string narrow_differs(
+    const Kernels& kernels, DType storage, const std::vector<float>& x, const std::vector<std::uint16_t>& want) {
   std::vector<std::uint16_t> got(x.size());
   kernels.narrow(x.data(), storage, static_cast<std::ptrdiff_t>(x.size()), got.data());
   for (std::size_t i = 0; i < x.size(); ++i)
     if (got[i] != want[i])
       return "0x" + Catch::StringMaker<std::uint32_t>::convert(test::bits(x[i])) + " gives " + std::to_string(got[i]) +
-             ", not " + std::to_string(want[i]);
+          ", not " + std::to_string(want[i]);
   return "";
 }
 

@@ -17,8 +17,8 @@ using attn::simd::Kernels;
 
 std::ptrdiff_t round_up(std::ptrdiff_t n, std::ptrdiff_t to) { return (n + to - 1) / to * to; }
 
-std::vector<float> packed_keys(const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
-                               std::ptrdiff_t width) {
+std::vector<float> packed_keys(
+    const float* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, std::ptrdiff_t width) {
   std::vector<float> packed(round_up(count, width) * head_dim, 0.0f);
   for (std::ptrdiff_t j = 0; j < count; ++j)
     for (std::ptrdiff_t d = 0; d < head_dim; ++d)
@@ -26,8 +26,8 @@ std::vector<float> packed_keys(const float* keys, std::ptrdiff_t stride, std::pt
   return packed;
 }
 
-std::vector<float> packed_values(const float* values, std::ptrdiff_t stride, std::ptrdiff_t count,
-                                 std::ptrdiff_t value_dim, std::ptrdiff_t width) {
+std::vector<float> packed_values(
+    const float* values, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim, std::ptrdiff_t width) {
   std::vector<float> packed;
   for (std::ptrdiff_t strip = 0; strip < value_dim; strip += width)
     for (std::ptrdiff_t j = 0; j < count; ++j)

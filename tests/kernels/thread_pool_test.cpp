@@ -142,9 +142,9 @@ TEST_CASE("pool: attention gives the same bits on 1 to 4 threads", "[kernels][th
   // Each of at least 2 million multiply-adds, because less runs on one thread whatever the caller has.
   const test::Shape shapes[] = {
       {1, 1, 1, 150, 600, 16, 16},  // one pair of heads: tiles are spread
-      {4, 8, 4, 33, 70, 24, 20},    // many: heads are spread
-      {1, 4, 1, 1, 9000, 32, 32},   // one token, one pair: blocks of keys are spread
-      {8, 4, 2, 1, 1500, 32, 16},   // one token, many pairs
+      {4, 8, 4, 33, 70, 24, 20},  // many: heads are spread
+      {1, 4, 1, 1, 9000, 32, 32},  // one token, one pair: blocks of keys are spread
+      {8, 4, 2, 1, 1500, 32, 16},  // one token, many pairs
   };
   for (const test::Shape& shape : shapes)
     for (const bool causal : {false, true}) {

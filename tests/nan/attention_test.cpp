@@ -107,8 +107,8 @@ const std::vector<Masked>& masks() {
       {"mask, two blocks, the first of no use to some rows",
        {1, 1, 1, 40, 530, 4, 17},
        [](attn::AttentionArgs& a) {
-         a.mask = {mask_of(40 * 530, [](std::size_t i) { return i % 530 >= 512 || i / 530 % 3 == 0 ? 1 : 0; }), 0, 0,
-                   530, 1};
+         a.mask = {
+             mask_of(40 * 530, [](std::size_t i) { return i % 530 >= 512 || i / 530 % 3 == 0 ? 1 : 0; }), 0, 0, 530, 1};
        }},
   };
   return list;
@@ -143,7 +143,7 @@ struct Run {
   bool sees(std::int64_t row, std::int64_t b, std::int64_t kv_head, std::int64_t j) const {
     const std::int64_t head = row / p.args.query_length, h = head % p.args.query_heads;
     return head / p.args.query_heads == b && h / (p.args.query_heads / p.args.kv_heads) == kv_head &&
-           Dense(oracle.allowed, rows(), p.args.key_length)(row, j);
+        Dense(oracle.allowed, rows(), p.args.key_length)(row, j);
   }
 
   // `poisoned(row, column)` says which outputs must be NaN; all else must be as it was: bit for bit on the streaming
@@ -158,9 +158,9 @@ struct Run {
           if (!std::isnan(got)) return where + " must be NaN, is " + std::to_string(got);
           if (p.args.path == Path::streaming && test::bits(got) != test::canonical_nan)
             return where + ": not the one NaN";
-        } else if (p.args.path == Path::streaming
-                       ? test::bits(got) != test::bits(was)
-                       : !test::close(static_cast<double>(got), static_cast<double>(was), 1e-6)) {
+        } else if (
+            p.args.path == Path::streaming ? test::bits(got) != test::bits(was)
+                                           : !test::close(static_cast<double>(got), static_cast<double>(was), 1e-6)) {
           return where + " must be " + std::to_string(was) + ", is " + std::to_string(got);
         }
       }

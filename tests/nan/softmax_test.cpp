@@ -89,8 +89,9 @@ TEST_CASE("softmax: one NaN at any place makes the row NaN", "[nan][softmax]") {
 }
 
 TEST_CASE("softmax: NaN of any sign and payload, quiet or signalling", "[nan][softmax]") {
-  for (const std::uint32_t pattern : {0x7fc00000u, 0xffc00000u, 0x7fc00001u, 0x7fffffffu, 0xffc000ffu, 0xffffffffu,
-                                      0x7f800001u, 0xffbfffffu, 0x7fc00180u})
+  for (const std::uint32_t pattern :
+       {0x7fc00000u, 0xffc00000u, 0x7fc00001u, 0x7fffffffu, 0xffc000ffu, 0xffffffffu, 0x7f800001u, 0xffbfffffu,
+        0x7fc00180u})
     for (const std::size_t n : std::vector<std::size_t>{1, 3, 16, 21, 70})
       for (const float scale : {1.0f, -1.0f, 0.125f}) {
         std::vector<float> x(n, 1.0f);

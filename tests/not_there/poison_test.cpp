@@ -146,9 +146,9 @@ TEST_CASE("poison: halves beyond the length, and under a mask", "[not_there][att
       const auto draw = [&](std::size_t n) {
         std::vector<std::uint16_t> x(n);
         for (std::uint16_t& h : x)
-          h = static_cast<std::uint16_t>((random.integer(0, 1) << 15) + (type == attn::DType::f16
-                                                                             ? random.integer(0x3400, 0x3fff)
-                                                                             : random.integer(0x3f00, 0x3fff)));
+          h = static_cast<std::uint16_t>(
+              (random.integer(0, 1) << 15) +
+              (type == attn::DType::f16 ? random.integer(0x3400, 0x3fff) : random.integer(0x3f00, 0x3fff)));
         return x;
       };
       std::vector<std::uint16_t> k = draw(p.k.size()), v = draw(p.v.size());
@@ -229,8 +229,8 @@ TEST_CASE("poison: the neighbours in a packed batch", "[not_there][attention][po
     INFO("sequence " << alone << ", " << test::name_of(path));
     for (int64_t h = 0; h < 4; ++h) {
       const auto part = [&](const std::vector<float>& x, int64_t all, const int64_t* cu, int64_t width) {
-        return std::vector<float>(x.begin() + (h * all + cu[alone]) * width,
-                                  x.begin() + (h * all + cu[alone + 1]) * width);
+        return std::vector<float>(
+            x.begin() + (h * all + cu[alone]) * width, x.begin() + (h * all + cu[alone + 1]) * width);
       };
       CHECK(as_before(path, part(p.output, 58, cu_queries, 20), part(clean, 58, cu_queries, 20)) == "");
       CHECK(as_before(path, part(p.key_weight_sums, 635, cu_keys, 1), part(clean_sums, 635, cu_keys, 1)) == "");

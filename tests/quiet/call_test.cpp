@@ -24,7 +24,7 @@ using test::Random;
 
 #if defined(__x86_64__)
 constexpr unsigned flush = 0x8040, upward = 0x4000;  // FTZ | DAZ; round up
-unsigned mode() { return _mm_getcsr() & 0xffc0u; }   // without the six exception flags, which arithmetic sets
+unsigned mode() { return _mm_getcsr() & 0xffc0u; }  // without the six exception flags, which arithmetic sets
 void set_mode(unsigned m) { _mm_setcsr((_mm_getcsr() & ~0xffc0u) | m); }
 #elif defined(__aarch64__)
 constexpr unsigned flush = 1u << 24, upward = 1u << 22;  // FZ; RMode = towards plus infinity
@@ -99,8 +99,8 @@ TEST_CASE("call: the result does not depend on the workspace", "[quiet][attentio
   }
 }
 
-TEST_CASE("call: workspace_size depends on shapes, not on data, and is 0 for bad arguments",
-          "[quiet][attention][call]") {
+TEST_CASE(
+    "call: workspace_size depends on shapes, not on data, and is 0 for bad arguments", "[quiet][attention][call]") {
   Random random(93);
   Problem p(shape(60), random), other(shape(60));
   CHECK(attn::workspace_size(p.args) == attn::workspace_size(other.args));
@@ -109,8 +109,8 @@ TEST_CASE("call: workspace_size depends on shapes, not on data, and is 0 for bad
   CHECK(attn::workspace_size(p.args) == 0);
 }
 
-TEST_CASE("call: the streaming path's memory grows with the keys, not with queries times keys",
-          "[quiet][attention][call]") {
+TEST_CASE(
+    "call: the streaming path's memory grows with the keys, not with queries times keys", "[quiet][attention][call]") {
   Problem small({1, 2, 2, 64, 64, 16, 16});
   small.args.path = Path::streaming;
   attn::AttentionArgs args = small.args;
@@ -142,8 +142,9 @@ struct Backwards {
 
 TEST_CASE("call: the caller's parallel_for is used, and changes no bit", "[quiet][attention][call]") {
   Random random(94);
-  for (const test::Shape s : {test::Shape{1, 2, 1, 1, 9000, 80, 80}, test::Shape{7, 8, 2, 130, 517, 24, 24},
-                              test::Shape{1, 2, 1, 130, 1100, 32, 40}, test::Shape{24, 4, 2, 2, 517, 64, 64}}) {
+  for (const test::Shape s :
+       {test::Shape{1, 2, 1, 1, 9000, 80, 80}, test::Shape{7, 8, 2, 130, 517, 24, 24},
+        test::Shape{1, 2, 1, 130, 1100, 32, 40}, test::Shape{24, 4, 2, 2, 517, 64, 64}}) {
     Problem p(s, random);
     p.args.path = Path::streaming;
     p.args.causal = true;
@@ -188,8 +189,9 @@ TEST_CASE("call: repeats, single batch items and changed neighbours give the sam
     one.args.path = Path::streaming;
     REQUIRE(one.run() == "");
     INFO("batch item " << b);
-    CHECK(test::bits_difference(one.output,
-                                std::vector<float>(want.begin() + b * size, want.begin() + (b + 1) * size)) == "");
+    CHECK(
+        test::bits_difference(one.output, std::vector<float>(want.begin() + b * size, want.begin() + (b + 1) * size)) ==
+        "");
   }
   // Another first row changes the first row only.
   for (std::int64_t d = 0; d < s.head_dim; ++d) p.q[d] += 1;

@@ -44,8 +44,9 @@ TEST_CASE("machinery: no system call with a workspace", "[quiet]") {
     return;
   }
   test::Random random(5);
-  for (const test::Shape& shape : {test::Shape{2, 4, 2, 70, 600, 40, 24}, test::Shape{1, 2, 2, 200, 700, 64, 64},
-                                   test::Shape{2, 8, 2, 1, 1100, 64, 80}}) {
+  for (const test::Shape& shape :
+       {test::Shape{2, 4, 2, 70, 600, 40, 24}, test::Shape{1, 2, 2, 200, 700, 64, 64},
+        test::Shape{2, 8, 2, 1, 1100, 64, 80}}) {
     test::Problem p(shape, random);
     p.want_logsumexp();
     p.args.path = attn::Path::streaming;
@@ -57,8 +58,9 @@ TEST_CASE("machinery: no system call with a workspace", "[quiet]") {
     CHECK(without_system_calls([&] { return attn::attention(p.args).ok(); }) == Outcome::fine);
     // Neither does a refusal.
     p.args.workspace_bytes -= 1;
-    CHECK(without_system_calls([&] { return attn::attention(p.args).code() == attn::StatusCode::invalid_argument; }) ==
-          Outcome::fine);
+    CHECK(without_system_calls([&] {
+            return attn::attention(p.args).code() == attn::StatusCode::invalid_argument;
+          }) == Outcome::fine);
   }
   for (int round = 0; round < 40; ++round) {  // any mixture of options
     test::RandomProblem p(random, attn::Path::streaming, round % 4 == 0);
@@ -69,7 +71,7 @@ TEST_CASE("machinery: no system call with a workspace", "[quiet]") {
     CHECK(without_system_calls([&] { return attn::attention(p.args()).ok(); }) == Outcome::fine);
   }
   std::vector<float> x(64 * 100, 0.5f);
-  CHECK(without_system_calls([&] { return attn::softmax(x.data(), x.data(), 64, 100, 100, 100).ok(); }) ==
-        Outcome::fine);
+  CHECK(
+      without_system_calls([&] { return attn::softmax(x.data(), x.data(), 64, 100, 100, 100).ok(); }) == Outcome::fine);
 }
 #endif

@@ -61,7 +61,7 @@ TEST_CASE("memory: the workspace at 16384 x 16384, and its independence of heads
       CHECK(bytes(1, 1, 16384) < limit);
       CHECK(bytes(16, 64, 16384) < limit * static_cast<std::size_t>(threads) / (threads > 1 ? 2 : 1));
       CHECK(bytes(16, 64, 8 * 16384) == bytes(16, 64, 16384));  // queries cost nothing
-      CHECK(bytes(32, 128, 16384) == bytes(16, 64, 16384));     // nor do heads or the batch
+      CHECK(bytes(32, 128, 16384) == bytes(16, 64, 16384));  // nor do heads or the batch
       CHECK(bytes(1, 1, 1) < limit / 8);
     }
   }

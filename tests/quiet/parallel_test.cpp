@@ -25,11 +25,12 @@ const struct Case {
   const char* spread;
   test::Shape shape;
   int64_t tasks;  // the most of any phase: pairs, blocks of 512 keys, or tiles of up to 48 rows
-} cases[] = {{"tiles", {1, 1, 1, 150, 600, 16, 16}, 4},
-             {"tiles of several pairs", {2, 8, 4, 33, 170, 24, 20}, 2},
-             {"blocks of one pair", {1, 4, 1, 1, 9000, 32, 32}, 18},
-             {"blocks of several pairs", {2, 4, 2, 1, 3000, 32, 32}, 24},
-             {"pairs", {64, 4, 4, 1, 500, 16, 16}, 256}};
+} cases[] = {
+    {"tiles", {1, 1, 1, 150, 600, 16, 16}, 4},
+    {"tiles of several pairs", {2, 8, 4, 33, 170, 24, 20}, 2},
+    {"blocks of one pair", {1, 4, 1, 1, 9000, 32, 32}, 18},
+    {"blocks of several pairs", {2, 4, 2, 1, 3000, 32, 32}, 24},
+    {"pairs", {64, 4, 4, 1, 500, 16, 16}, 256}};
 constexpr int64_t weights_tasks[] = {4, 8, 18, 24, 256};  // of the second pass: at least pairs times blocks
 
 // Everything on the calling thread, and how much was asked for.
@@ -85,8 +86,9 @@ TEST_CASE("parallel: absurd threads for problems of a few elements, and for the 
     CAPTURE(threads);
     Serial serial;
     const attn::Parallel parallel{Serial::run, &serial, threads};
-    for (const test::Shape& shape : {test::Shape{1, 1, 1, 1, 1, 1, 1}, test::Shape{1, 1, 1, 64, 256, 64, 64},
-                                     test::Shape{1, 1, 1, 13, 0, 8, 8}, test::Shape{1, 2, 1, 0, 7, 8, 8}}) {
+    for (const test::Shape& shape :
+         {test::Shape{1, 1, 1, 1, 1, 1, 1}, test::Shape{1, 1, 1, 64, 256, 64, 64}, test::Shape{1, 1, 1, 13, 0, 8, 8},
+          test::Shape{1, 2, 1, 0, 7, 8, 8}}) {
       test::Problem p(shape, random);
       p.args.path = attn::Path::streaming;
       p.args.parallel = &parallel;

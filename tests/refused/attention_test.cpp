@@ -228,19 +228,21 @@ TEST_CASE("error: what BLAS cannot hold", "[refused][attention][error]") {
     a.weights.data = nullptr;
   };
   check_refused({"key", std::to_string(over), far}, path);
-  check_refused({"key", std::to_string(over),
-                 [&](AttentionArgs& a) {
-                   far(a);
-                   a.key.dtype = a.value.dtype = attn::DType::bf16;
-                   a.key.row_stride = a.value.row_stride = 0;  // one row of bf16, whose widened copies BLAS would count
-                 }},
-                path);
-  check_refused({"query.row_stride", std::to_string(over),
-                 [](AttentionArgs& a) {
-                   a.query.data = reinterpret_cast<const void*>(std::uintptr_t{1} << 60);
-                   a.query.row_stride = over;
-                 }},
-                path);
+  check_refused(
+      {"key", std::to_string(over),
+       [&](AttentionArgs& a) {
+         far(a);
+         a.key.dtype = a.value.dtype = attn::DType::bf16;
+         a.key.row_stride = a.value.row_stride = 0;  // one row of bf16, whose widened copies BLAS would count
+       }},
+      path);
+  check_refused(
+      {"query.row_stride", std::to_string(over),
+       [](AttentionArgs& a) {
+         a.query.data = reinterpret_cast<const void*>(std::uintptr_t{1} << 60);
+         a.query.row_stride = over;
+       }},
+      path);
   // A layout that is right but that BLAS does not take is unsupported there, and fine on the streaming path.
   for (const std::int64_t stride : {0, 4, -5}) {
     const auto key_stride = [=](AttentionArgs& a) {
@@ -333,21 +335,24 @@ TEST_CASE("error: requests that are not served are named", "[refused][attention]
     a.cu_query_lengths = queries;
     a.cu_key_lengths = keys;
   };
-  check_refused({"scores", "streaming", [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4); }},
-                Path::streaming, StatusCode::unsupported);
-  check_refused({"scores", "cu_query_lengths",
-                 [=](AttentionArgs& a) {
-                   packed(a);
-                   a.weights.data = nullptr;
-                   a.scores = attn::bhtd(room, 4, 3, 4);
-                 }},
-                Path::blas, StatusCode::unsupported);
-  check_refused({"scores.dtype", "f32",
-                 [](AttentionArgs& a) {
-                   a.scores = attn::bhtd(room, 4, 3, 4);
-                   a.scores.dtype = attn::DType::f16;
-                 }},
-                Path::blas, StatusCode::unsupported);
+  check_refused(
+      {"scores", "streaming", [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4); }}, Path::streaming,
+      StatusCode::unsupported);
+  check_refused(
+      {"scores", "cu_query_lengths",
+       [=](AttentionArgs& a) {
+         packed(a);
+         a.weights.data = nullptr;
+         a.scores = attn::bhtd(room, 4, 3, 4);
+       }},
+      Path::blas, StatusCode::unsupported);
+  check_refused(
+      {"scores.dtype", "f32",
+       [](AttentionArgs& a) {
+         a.scores = attn::bhtd(room, 4, 3, 4);
+         a.scores.dtype = attn::DType::f16;
+       }},
+      Path::blas, StatusCode::unsupported);
   check_all(
       {{"weights", "cu_query_lengths",
         [=](AttentionArgs& a) {

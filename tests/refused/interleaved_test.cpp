@@ -28,11 +28,12 @@ struct Layout {
 };
 std::vector<Layout> layouts(const Sizes& s, int64_t parts) {
   const auto [b, h, t, d] = s;
-  return {{"[B,H,cap,2D]", d, h * t * parts * d, t * parts * d, parts * d},
-          {"[B,cap,2,H,D]", h * d, t * parts * h * d, d, parts * h * d},
-          {"[2,B,H,cap,D]", b * h * t * d, h * t * d, t * d, d},
-          {"[B,2,H,cap,D]", h * t * d, parts * h * t * d, t * d, d},
-          {"[B,H,2,cap,D]", t * d, h * parts * t * d, parts * t * d, d}};
+  return {
+      {"[B,H,cap,2D]", d, h * t * parts * d, t * parts * d, parts * d},
+      {"[B,cap,2,H,D]", h * d, t * parts * h * d, d, parts * h * d},
+      {"[2,B,H,cap,D]", b * h * t * d, h * t * d, t * d, d},
+      {"[B,2,H,cap,D]", h * t * d, parts * h * t * d, t * d, d},
+      {"[B,H,2,cap,D]", t * d, h * parts * t * d, parts * t * d, d}};
 }
 template <class T>
 attn::Output part_of(std::vector<T>& buffer, const Layout& layout, int64_t part) {
@@ -42,7 +43,7 @@ attn::Output part_of(std::vector<T>& buffer, const Layout& layout, int64_t part)
 bool named(const attn::Status& status, const std::string& one, const std::string& other) {
   const std::string text = status.message();
   return status.code() == attn::StatusCode::invalid_argument && text.find(one) != std::string::npos &&
-         text.find(other) != std::string::npos;
+      text.find(other) != std::string::npos;
 }
 
 bool same(attn::f16 a, attn::f16 b) { return a.bits == b.bits; }
@@ -81,9 +82,9 @@ void check_cache(const Sizes& s) {
         for (int64_t r = 0; layout.part && r < s.rows; ++r)
           for (int64_t d = 0; d < s.dim; ++d)
             for (const int part : {0, 1})
-              wrong +=
-                  !same(buffer[count(part * layout.part + b * layout.batch + h * layout.head + r * layout.row + d)],
-                        alone[part][count(((b * s.heads + h) * s.rows + r) * s.dim + d)]);
+              wrong += !same(
+                  buffer[count(part * layout.part + b * layout.batch + h * layout.head + r * layout.row + d)],
+                  alone[part][count(((b * s.heads + h) * s.rows + r) * s.dim + d)]);
     CHECK(wrong == 0);
     p.args.key = append.key_cache;
     p.args.value = append.value_cache;
@@ -133,8 +134,9 @@ TEST_CASE("interleaved: query, key, value and output in one buffer", "[refused][
             for (int64_t b = 0; b < s.batch; ++b)
               for (int64_t h = 0; h < s.heads; ++h)
                 for (int64_t r = 0; r < s.rows; ++r, from += s.dim)
-                  std::copy_n(from, s.dim,
-                              static_cast<float*>(place.data) + b * layout.batch + h * layout.head + r * layout.row);
+                  std::copy_n(
+                      from, s.dim,
+                      static_cast<float*>(place.data) + b * layout.batch + h * layout.head + r * layout.row);
             *inputs[i] = place;
           }
           a.output = part_of(buffer, layout, out);
@@ -142,8 +144,9 @@ TEST_CASE("interleaved: query, key, value and output in one buffer", "[refused][
           INFO(status.message());
           REQUIRE(status.ok());
           const std::vector<float> got = test::gather(a.output, s.batch, s.heads, s.rows, s.dim);
-          CHECK((path == attn::Path::streaming ? test::bits_difference(got, want)
-                                               : test::difference(got, want, 1e-6)) == "");
+          CHECK(
+              (path == attn::Path::streaming ? test::bits_difference(got, want) : test::difference(got, want, 1e-6)) ==
+              "");
           a.output.data = const_cast<void*>(a.value.data);
           CHECK(named(attn::attention(a), "output", "value"));
         }
@@ -198,13 +201,14 @@ TEST_CASE("interleaved: the parts of merge, and its results among them", "[refus
   const struct {
     int64_t part, row, output, output_row;
     bool fine;
-  } cases[] = {{columns, 4 * columns, 3 * columns, 4 * columns, true},        // [rows, parts and the output, columns]
-               {columns, 4 * columns, columns, 4 * columns, true},            // in the place of the second part
-               {columns, 4 * columns, columns, 8 * columns, false},           // of its first row only
-               {2 * columns, 6 * columns, columns, 12 * columns, true},       // every second gap
-               {2 * columns, 6 * columns, columns, 7 * columns, false},       // in a gap, then not
-               {2 * rows * columns, columns, rows * columns, columns, true},  // [parts, two, rows, columns]
-               {2 * rows * columns, 2 * columns, columns, 4 * columns, true}};
+  } cases[] = {
+      {columns, 4 * columns, 3 * columns, 4 * columns, true},  // [rows, parts and the output, columns]
+      {columns, 4 * columns, columns, 4 * columns, true},  // in the place of the second part
+      {columns, 4 * columns, columns, 8 * columns, false},  // of its first row only
+      {2 * columns, 6 * columns, columns, 12 * columns, true},  // every second gap
+      {2 * columns, 6 * columns, columns, 7 * columns, false},  // in a gap, then not
+      {2 * rows * columns, columns, rows * columns, columns, true},  // [parts, two, rows, columns]
+      {2 * rows * columns, 2 * columns, columns, 4 * columns, true}};
   for (const auto& c : cases) {
     INFO("parts by " << c.part << ", rows by " << c.row << ", output " << c.output << " by " << c.output_row);
     std::vector<float> buffer(200, test::canary);

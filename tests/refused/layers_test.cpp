@@ -68,13 +68,13 @@ TEST_CASE("SelfAttention names the argument that is wrong", "[refused][layers]")
   CHECK(message_of([&] { SelfAttention(huge, 8); }) == "embed_dim must be at most 2147483647, got 9223372036854775807");
   CHECK(message_of([&] { SelfAttention(8, huge); }) == "head_dim must be at most 2147483647, got 9223372036854775807");
   CHECK(message_of([] { SelfAttention(8, 715827883); }) == "3 * head_dim must be at most 2147483647, got 2147483649");
-  CHECK(contains(message_of([] { SelfAttention(2147483647, 715827882); }),
-                 "w_q, w_k and w_v: 2147483647 x 715827882 x 3 floats"));
+  CHECK(contains(
+      message_of([] { SelfAttention(2147483647, 715827882); }), "w_q, w_k and w_v: 2147483647 x 715827882 x 3 floats"));
   CHECK(message_of([&] { SelfAttention(8, 8, nullptr, w.data(), w.data()); }) == "w_q is null");
   CHECK(message_of([&] { SelfAttention(8, 8, w.data(), nullptr, w.data()); }) == "w_k is null");
   CHECK(message_of([&] { SelfAttention(8, 8, w.data(), w.data(), nullptr); }) == "w_v is null");
-  CHECK(message_of([&] { SelfAttention(0, 8, w.data(), w.data(), w.data()); }) ==
-        "embed_dim must be at least 1, got 0");
+  CHECK(
+      message_of([&] { SelfAttention(0, 8, w.data(), w.data(), w.data()); }) == "embed_dim must be at least 1, got 0");
   CHECK(message_of([&] { SelfAttention(8, 0, w.data(), w.data(), w.data()); }) == "head_dim must be at least 1, got 0");
   const SelfAttention layer(8, 8);
   CHECK(message_of([&] { static_cast<void>(layer.forward(w.data(), -1)); }) == "length must be at least 0, got -1");
@@ -104,8 +104,9 @@ TEST_CASE("MultiHeadConfig: the member that is wrong is named with its value", "
   CHECK(with(&MultiHeadConfig::kv_heads, 8) == "kv_heads must divide num_heads (4), got 8");
   CHECK(with(&MultiHeadConfig::head_dim, -1) == "head_dim must be at least 0, got -1");
   CHECK(with(&MultiHeadConfig::head_dim, int_max) == "num_heads * head_dim must be at most 2147483647, got 8589934588");
-  CHECK(with(&MultiHeadConfig::head_dim, 500000000) ==
-        "(num_heads + 2 * kv_heads) * head_dim must be at most 2147483647, got 6000000000");
+  CHECK(
+      with(&MultiHeadConfig::head_dim, 500000000) ==
+      "(num_heads + 2 * kv_heads) * head_dim must be at most 2147483647, got 6000000000");
   CHECK(with(&MultiHeadConfig::num_heads, 5) == "num_heads must divide embed_dim (12) if head_dim is not given, got 5");
 
   const auto without = [&](const float* MultiHeadConfig::*member) {

@@ -113,11 +113,12 @@ TEST_CASE("overlap: of every result with everything that is read", "[refused][at
       const struct {
         std::size_t place;
         bool shared;
-      } places[] = {{room - input_end, false},
-                    {room - input_end + step, true},
-                    {room, true},
-                    {room + bytes - step, true},
-                    {room + bytes, false}};
+      } places[] = {
+          {room - input_end, false},
+          {room - input_end + step, true},
+          {room, true},
+          {room + bytes - step, true},
+          {room + bytes, false}};
       for (const auto& at : places) {
         std::fill(memory.begin(), memory.end(), 1.0f);
         std::memcpy(base + at.place, input.array.data, input.array.bytes);
@@ -130,8 +131,9 @@ TEST_CASE("overlap: of every result with everything that is read", "[refused][at
           check_refused(call, result.name, input.array.argument, memory);
         } else {
           const attn::Status status = attn::attention(call);
-          INFO(result.name << " beside " << input.array.argument << ", " << test::name_of(path) << ": "
-                           << status.message());
+          INFO(
+              result.name << " beside " << input.array.argument << ", " << test::name_of(path) << ": "
+                          << status.message());
           CHECK(status.ok());
         }
       }

@@ -91,7 +91,7 @@ View box(test::Random& random, const char* name, int64_t size, int64_t stride, i
 
 bool fits(const View& v) {
   return v.begin >= reinterpret_cast<std::uintptr_t>(base) &&
-         v.end <= reinterpret_cast<std::uintptr_t>(base) + most_bytes;
+      v.end <= reinterpret_cast<std::uintptr_t>(base) + most_bytes;
 }
 
 }  // namespace
@@ -119,8 +119,9 @@ TEST_CASE("strided: two boxes share a byte or do not, as marking every byte says
       if (a.begin < b.end && b.begin < a.end) ++tried[shared];
       const attn::Status status = disjoint(a, b);
       if (status.ok() == shared || disjoint(b, a).ok() == shared || status.code() == StatusCode::unsupported)
-        FAIL_CHECK(describe(a) << "; " << describe(b) << ": they share " << (shared ? "bytes" : "none") << ", but: '"
-                               << status.message() << "'");
+        FAIL_CHECK(
+            describe(a) << "; " << describe(b) << ": they share " << (shared ? "bytes" : "none") << ", but: '"
+                        << status.message() << "'");
     }
   CHECK(tried[0] > (test::quick() ? 2000 : 20000));  // of those whose hulls overlap
   CHECK(tried[1] > (test::quick() ? 2000 : 20000));
@@ -141,8 +142,8 @@ TEST_CASE("strided: a box has two elements at one address or has not, as marking
       ++tried[distinct];
       const attn::Status status = distinct_elements(v);
       if (status.ok() != distinct || status.code() == StatusCode::unsupported)
-        FAIL_CHECK(describe(v) << ": " << (distinct ? "distinct" : "not distinct") << ", but: '" << status.message()
-                               << "'");
+        FAIL_CHECK(
+            describe(v) << ": " << (distinct ? "distinct" : "not distinct") << ", but: '" << status.message() << "'");
       if (!distinct) CHECK(std::string(status.message()).find("_stride makes elements overlap") != std::string::npos);
     }
   CHECK(tried[0] > 1000);
@@ -213,5 +214,5 @@ TEST_CASE("strided: no strides make it hang, and what shares a byte is never let
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   CHECK(seconds.count() < 120);  // about 20 ms a pair at worst, also in a sanitizer or an emulator under half a second
-  CHECK(unknown > 0);            // some are as hard as that
+  CHECK(unknown > 0);  // some are as hard as that
 }

@@ -32,7 +32,7 @@ Error largest_error(test::Problem& p) {
   }
   for (std::size_t i = 0; i < p.logsumexp.size(); ++i) {
     const double e = std::fabs(static_cast<double>(p.logsumexp[i]) - expected.log_sum_exp[i]) /
-                     std::max(1.0, std::fabs(expected.log_sum_exp[i]));
+        std::max(1.0, std::fabs(expected.log_sum_exp[i]));
     if (!(e <= error.logsumexp)) error.logsumexp = e;
   }
   return error;

@@ -45,8 +45,8 @@ struct Cache {
 
   bool untouched() const {
     return test::bits_equal(key_cache, std::vector<float>(key_cache.size(), test::canary)) &&
-           test::bits_equal(value_cache, std::vector<float>(value_cache.size(), test::canary)) && lengths[0] == 1 &&
-           lengths[1] == 5;
+        test::bits_equal(value_cache, std::vector<float>(value_cache.size(), test::canary)) && lengths[0] == 1 &&
+        lengths[1] == 5;
   }
 };
 

@@ -79,8 +79,9 @@ static void test_attention(void) {
   char message[256] = "old";
   attn_attention_args a = make_args();
   CHECK(a.size == sizeof a);
-  CHECK(a.window_left == -1 && a.window_right == -1 && a.alignment == ATTN_ALIGN_BOTTOM_RIGHT &&
-        a.path == ATTN_PATH_AUTOMATIC);
+  CHECK(
+      a.window_left == -1 && a.window_right == -1 && a.alignment == ATTN_ALIGN_BOTTOM_RIGHT &&
+      a.path == ATTN_PATH_AUTOMATIC);
 
   static const int32_t paths[] = {ATTN_PATH_AUTOMATIC, ATTN_PATH_BLAS, ATTN_PATH_STREAMING};
   for (int i = 0; i < 3; ++i) {
@@ -161,7 +162,7 @@ static void test_cache(void) {
   uint32_t bits;
   memcpy(&bits, &k[0], sizeof bits);
   CHECK(abs((int)(bits >> 16) - (int)keys[0]) <= 1); /* rounded, not cut */
-  CHECK(keys[0] == keys[TK * D]);                    /* the second copy */
+  CHECK(keys[0] == keys[TK * D]); /* the second copy */
 }
 
 static void test_merge(void) {
@@ -328,8 +329,8 @@ static void test_null_handles(void) {
 
 static int64_t tasks_run = 0;
 
-static void one_after_the_other(void* context, int64_t count, void (*task)(void* argument, int64_t index),
-                                void* argument) {
+static void one_after_the_other(
+    void* context, int64_t count, void (*task)(void* argument, int64_t index), void* argument) {
   CHECK(context == &tasks_run);
   for (int64_t i = 0; i < count; ++i, ++tasks_run) task(argument, i);
 }
@@ -449,8 +450,9 @@ static void test_multi_head(void) {
     CHECK(weights[0] == 1.0f); /* the first token sees itself alone */
     CHECK(attn_multi_head_forward(layer, x, BATCH, T, NULL, y, NULL, NULL, 0) == ATTN_OK);
 
-    CHECK(attn_multi_head_forward(layer, NULL, BATCH, T, NULL, y, NULL, message, sizeof message) ==
-          ATTN_INVALID_ARGUMENT);
+    CHECK(
+        attn_multi_head_forward(layer, NULL, BATCH, T, NULL, y, NULL, message, sizeof message) ==
+        ATTN_INVALID_ARGUMENT);
     CHECK(message[0] != '\0');
     CHECK(attn_multi_head_forward(layer, x, -1, T, NULL, y, NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
     CHECK(strstr(message, "batch") != NULL);

@@ -31,7 +31,7 @@ void add(std::set<std::string>& to, const attn::AttentionArgs& args) {
 std::string uncovered(const std::set<std::string>& covered) {
   static const std::set<std::string> elsewhere = {
       "path",          "parallel",     "workspace", "workspace_bytes",  // quiet/: change nothing
-      "weights.dtype", "scores.dtype",                                  // float32 only: refused/
+      "weights.dtype", "scores.dtype",  // float32 only: refused/
   };
   std::string names;
   for (const test::Member& member : test::members())

@@ -49,8 +49,9 @@ struct Layer {
   }
 };
 
-Layer make_layer(test::Random& random, std::int64_t embed_dim, std::int64_t num_heads, std::int64_t kv_heads,
-                 std::int64_t head_dim) {
+Layer make_layer(
+    test::Random& random, std::int64_t embed_dim, std::int64_t num_heads, std::int64_t kv_heads,
+    std::int64_t head_dim) {
   Layer l{embed_dim, num_heads, kv_heads, head_dim, {}, {}, {}, {}, {}, {}, {}, {}};
   l.w_q = random.normals(index(embed_dim * num_heads * head_dim));
   l.w_k = random.normals(index(embed_dim * kv_heads * head_dim));
@@ -81,8 +82,9 @@ std::vector<float> transposed(const std::vector<float>& w, std::int64_t rows, st
 
 // y = x W + b
 template <class X>
-std::vector<double> linear(const std::vector<X>& x, std::int64_t rows, const std::vector<float>& w,
-                           const std::vector<float>& b, std::int64_t in, std::int64_t out) {
+std::vector<double> linear(
+    const std::vector<X>& x, std::int64_t rows, const std::vector<float>& w, const std::vector<float>& b,
+    std::int64_t in, std::int64_t out) {
   std::vector<double> y(index(rows * out));
   for (std::int64_t r = 0; r < rows; ++r)
     for (std::int64_t j = 0; j < out; ++j) {
@@ -98,8 +100,9 @@ struct Expected {
   std::vector<double> output, weights;
 };
 
-Expected expected(const Layer& l, const std::vector<float>& x, std::int64_t batch, std::int64_t length,
-                  const ForwardOptions& options) {
+Expected expected(
+    const Layer& l, const std::vector<float>& x, std::int64_t batch, std::int64_t length,
+    const ForwardOptions& options) {
   const std::int64_t rows = batch * length, d = l.head_dim, q_columns = l.num_heads * d, kv_columns = l.kv_heads * d;
   const std::vector<double> q = linear(x, rows, l.w_q, l.b_q, l.embed_dim, q_columns);
   const std::vector<double> k = linear(x, rows, l.w_k, l.b_k, l.embed_dim, kv_columns);
@@ -117,7 +120,7 @@ Expected expected(const Layer& l, const std::vector<float>& x, std::int64_t batc
           double score = 0;
           for (std::int64_t e = 0; e < d; ++e)
             score += q[index((b * length + t) * q_columns + h * d + e)] *
-                     k[index((b * length + j) * kv_columns + kv * d + e)];
+                k[index((b * length + j) * kv_columns + kv * d + e)];
           sum += row[j] = std::exp(score / std::sqrt(static_cast<double>(d)));
         }
         for (std::int64_t j = 0; j < keys; ++j) {
@@ -182,8 +185,9 @@ TEST_CASE("RandomState draws NumPy's numbers", "[right][layers]") {
     const double factor = name[0] == 'X' ? 1 : 0.1;
     for (const float want : file.array(name).floats()) {
       const float got = static_cast<float>(factor * random.randn());
-      CHECK(std::abs(static_cast<std::int64_t>(test::bits(got)) - static_cast<std::int64_t>(test::bits(want))) <=
-            1);  // ULP
+      CHECK(
+          std::abs(static_cast<std::int64_t>(test::bits(got)) - static_cast<std::int64_t>(test::bits(want))) <=
+          1);  // ULP
     }
   }
 }
@@ -268,12 +272,13 @@ TEST_CASE("MultiHeadAttention computes its formula", "[right][layers]") {
   struct Sizes {
     std::int64_t embed_dim, num_heads, kv_heads, head_dim, batch, length;
   };
-  for (const Sizes s : {Sizes{8, 2, 2, 4, 1, 1},       // one token
-                        Sizes{24, 3, 3, 8, 1, 1},      // one token, one-row products
-                        Sizes{24, 3, 1, 8, 2, 1},      // a batch of single tokens, all heads share keys
-                        Sizes{16, 4, 2, 16, 2, 19},    // grouped, head_dim is not embed_dim / num_heads
-                        Sizes{33, 1, 1, 7, 3, 5},      // odd sizes
-                        Sizes{20, 6, 3, 5, 1, 70}}) {  // more rows than one tile
+  for (const Sizes s :
+       {Sizes{8, 2, 2, 4, 1, 1},  // one token
+        Sizes{24, 3, 3, 8, 1, 1},  // one token, one-row products
+        Sizes{24, 3, 1, 8, 2, 1},  // a batch of single tokens, all heads share keys
+        Sizes{16, 4, 2, 16, 2, 19},  // grouped, head_dim is not embed_dim / num_heads
+        Sizes{33, 1, 1, 7, 3, 5},  // odd sizes
+        Sizes{20, 6, 3, 5, 1, 70}}) {  // more rows than one tile
     CAPTURE(s.embed_dim, s.num_heads, s.kv_heads, s.head_dim, s.batch, s.length);
     for (const bool biases : {false, true})
       for (const int projection : {0, 1, 2}) {

@@ -63,7 +63,7 @@ struct Parts {
         for (std::int64_t i = 0; i < parts && !none; ++i)
           if (lse(sums_before, i, r) != -std::numeric_limits<double>::infinity())
             want += std::exp(lse(sums_before, i, r) - top) / total *
-                    static_cast<double>(test::Dense(parts_before, parts, rows, value_dim)(i, r, e));
+                static_cast<double>(test::Dense(parts_before, parts, rows, value_dim)(i, r, e));
         const float got = test::Dense(output, rows, value_dim)(r, e);
         if (!test::close(static_cast<double>(got), want, 1e-6)) return "row " + std::to_string(r);
         if (none && test::bits(got) != 0) return "an empty row must be +0";
@@ -216,10 +216,11 @@ TEST_CASE("merge: strides, in place, and the same bits on every instruction set"
   // One gathered buffer: each part's output and, behind it, its log-sum-exp. The result has gaps.
   std::vector<float> gathered;
   for (std::size_t i = 0; i < 4; ++i) {
-    gathered.insert(gathered.end(), p.outputs.begin() + static_cast<int>(i * 95),
-                    p.outputs.begin() + static_cast<int>(i * 95 + 95));
-    gathered.insert(gathered.end(), p.sums.begin() + static_cast<int>(i * 5),
-                    p.sums.begin() + static_cast<int>(i * 5 + 5));
+    gathered.insert(
+        gathered.end(), p.outputs.begin() + static_cast<int>(i * 95),
+        p.outputs.begin() + static_cast<int>(i * 95 + 95));
+    gathered.insert(
+        gathered.end(), p.sums.begin() + static_cast<int>(i * 5), p.sums.begin() + static_cast<int>(i * 5 + 5));
   }
   attn::MergeArgs a = p.args;
   a.outputs = gathered.data();

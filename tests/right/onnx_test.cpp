@@ -58,7 +58,7 @@ std::string compare(const std::vector<float>& got, const Array& want, const Boun
     const double g = static_cast<double>(got[i]), w = want.values[i];
     if (std::isnan(g) || !test::close(g, w, std::max(bound.relative * std::fabs(w), bound.absolute)))
       return "element " + std::to_string(i) + ": got " + number(g) + ", want " + number(w) + ", differ by " +
-             number(std::fabs(g - w));
+          number(std::fabs(g - w));
   }
   return "";
 }

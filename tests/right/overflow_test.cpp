@@ -22,8 +22,9 @@ constexpr float largest = std::numeric_limits<float>::max();
 
 // Every query sees all keys with the same score. A sum of n floats in any order is within n roundings, 2^-24 each, of
 // the largest of them; four more for the weights and the division, 2^-8 for an output in bf16.
-std::string mean_of(Path path, std::int64_t queries, const std::vector<float>& values, double want,
-                    attn::DType type = attn::DType::f32) {
+std::string mean_of(
+    Path path, std::int64_t queries, const std::vector<float>& values, double want,
+    attn::DType type = attn::DType::f32) {
   const std::int64_t keys = static_cast<std::int64_t>(values.size());
   Problem p({1, 1, 1, queries, keys, 3, 1});
   p.v = values;
@@ -242,9 +243,10 @@ TEST_CASE("overflow: products of any size in mixtures of options agree with the 
     test::Random random(static_cast<std::uint32_t>(31000 + seed));
     const std::int64_t kv_heads = random.integer(1, 2), queries = random.integer(1, 20);
     const std::int64_t keys = random.integer(0, 9) == 0 ? random.integer(500, 1100) : random.integer(1, 70);
-    Problem p({random.integer(1, 2), kv_heads * random.integer(1, 3), kv_heads, queries, keys, random.integer(1, 70),
-               random.integer(1, 70)},
-              random);
+    Problem p(
+        {random.integer(1, 2), kv_heads * random.integer(1, 3), kv_heads, queries, keys, random.integer(1, 70),
+         random.integer(1, 70)},
+        random);
     enlarge(p, random);
     Options options;
     options.choose(p, random);

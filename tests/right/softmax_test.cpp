@@ -48,7 +48,7 @@ std::string judge(const std::vector<float>& x, const std::vector<float>& y, floa
     const double bound = want[j] > 0 ? tolerance(want[j], d * std::fabs(static_cast<double>(scale)), x.size()) : 0;
     if (!test::close(static_cast<double>(y[j]), want[j], bound))
       return "column " + std::to_string(j) + " of " + std::to_string(x.size()) + ": got " + std::to_string(y[j]) +
-             ", want " + std::to_string(want[j]);
+          ", want " + std::to_string(want[j]);
     if (std::isnan(want[j]) && test::bits(y[j]) != canonical_nan) return "a NaN that is not 0x7fc00000";
     if (!std::isnan(want[j]) && std::signbit(y[j])) return "a negative weight";
   }
@@ -119,8 +119,9 @@ TEST_CASE("softmax: unaligned, in place, padded and upside-down rows", "[right][
   constexpr std::int64_t rows = 3;
   for (const std::int64_t n : {1, 5, 16, 17, 33, 64, 79, 130})
     for (const std::int64_t offset : {0, 1, 2, 3, 5})
-      for (const Layout layout : {Layout{0, 0, false, false}, Layout{3, 0, false, false}, Layout{0, 7, false, false},
-                                  Layout{1, 2, true, false}, Layout{2, 1, false, true}, Layout{16, 16, true, true}}) {
+      for (const Layout layout :
+           {Layout{0, 0, false, false}, Layout{3, 0, false, false}, Layout{0, 7, false, false},
+            Layout{1, 2, true, false}, Layout{2, 1, false, true}, Layout{16, 16, true, true}}) {
         const std::int64_t x_pitch = n + layout.x_pad, y_pitch = n + layout.y_pad;
         std::vector<float> x = random.normals(offset + rows * x_pitch + 16);
         std::vector<float> y(offset + rows * y_pitch + 16, canary);

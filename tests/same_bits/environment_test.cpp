@@ -20,7 +20,7 @@ namespace {
 // The register that holds rounding and flushing.
 #if defined(__x86_64__)
 constexpr bool can_flush = true;
-constexpr std::uint64_t flush_bits = 1 << 15 | 1 << 6;     // FTZ, DAZ
+constexpr std::uint64_t flush_bits = 1 << 15 | 1 << 6;  // FTZ, DAZ
 std::uint64_t control() { return _mm_getcsr() & ~0x3fu; }  // without the flags of what has happened
 void set_control(std::uint64_t bits) { _mm_setcsr(static_cast<unsigned>(bits)); }
 #elif defined(__aarch64__)
@@ -184,7 +184,7 @@ TEST_CASE("environment: a refused call leaves it alone, too", "[same_bits][envir
     bool refused = false;
     CHECK(keeps(bits, [&] {
       refused = !attn::attention(p.args).ok() && !attn::softmax(nullptr, nullptr, 1, 1, 1, 1).ok() &&
-                !attn::merge({-1, 0, 0, nullptr, 0, 0, nullptr, 0, nullptr, 0, nullptr}).ok();
+          !attn::merge({-1, 0, 0, nullptr, 0, 0, nullptr, 0, nullptr, 0, nullptr}).ok();
     }));
     CHECK(refused);
   }

@@ -22,9 +22,9 @@ const DType types[] = {DType::f32, DType::f16, DType::bf16};
 
 // Of ordinary size in either type, of both signs: [1/4, 2) as f16, [2^-3, 2) as bf16.
 std::uint16_t draw(test::Random& random, DType type) {
-  return static_cast<std::uint16_t>((random.integer(0, 1) << 15) + (type == DType::f16
-                                                                        ? random.integer(0x3400, 0x3fff)
-                                                                        : random.integer(0x3e00, 0x3fff)));
+  return static_cast<std::uint16_t>(
+      (random.integer(0, 1) << 15) +
+      (type == DType::f16 ? random.integer(0x3400, 0x3fff) : random.integer(0x3e00, 0x3fff)));
 }
 
 // A tensor as halves, and the same numbers as float in `wide`, which both calls share where the type is f32.
@@ -58,8 +58,8 @@ std::vector<std::uint16_t> narrowed(const std::vector<float>& x, DType type) {
   std::vector<std::uint16_t> y(x.size());
   for (std::size_t i = 0; i < attn::isa_count(); ++i)
     if (std::string(attn::isa(i).name) == "scalar")
-      attn::dispatch::candidates()[i].kernels->narrow(x.data(), static_cast<attn::DType>(type),
-                                                      static_cast<std::ptrdiff_t>(x.size()), y.data());
+      attn::dispatch::candidates()[i].kernels->narrow(
+          x.data(), static_cast<attn::DType>(type), static_cast<std::ptrdiff_t>(x.size()), y.data());
   return y;
 }
 
@@ -150,11 +150,11 @@ TEST_CASE("attention of halves: any strides give the bits of dense", "[same_bits
         std::vector<std::uint16_t> y(n * pitch + 1, 0x7fff);
         for (int64_t h = 0; h < heads; ++h)
           for (int64_t r = 0; r < n; ++r)
-            std::copy_n(x.begin() + (h * n + r) * dim, dim,
-                        y.begin() + 1 + (backwards ? n - 1 - r : r) * pitch + h * dim);
+            std::copy_n(
+                x.begin() + (h * n + r) * dim, dim, y.begin() + 1 + (backwards ? n - 1 - r : r) * pitch + h * dim);
         copies.push_back(std::move(y));
-        return attn::Tensor{copies.back().data() + 1 + (backwards ? (n - 1) * pitch : 0), type, 0, dim,
-                            backwards ? -pitch : pitch};
+        return attn::Tensor{
+            copies.back().data() + 1 + (backwards ? (n - 1) * pitch : 0), type, 0, dim, backwards ? -pitch : pitch};
       };
       a.query = dense(q, rows);
       a.key = dense(k, keys);

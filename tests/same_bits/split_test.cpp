@@ -53,10 +53,11 @@ struct Part {
     if (a.mask.data) a.mask.data += place(a.mask);
     if (a.bias.data) a.bias.data += place(a.bias);
     if (a.key_lengths) a.key_lengths += item.b;
-    offset = t + (whole.alignment == attn::Alignment::top_left ? 0
-                  : whole.query_offsets                        ? whole.query_offsets[item.b]
-                  : a.key_lengths                              ? *a.key_lengths - item.queries
-                                                               : item.keys - item.queries);
+    offset = t +
+        (whole.alignment == attn::Alignment::top_left ? 0
+             : whole.query_offsets                    ? whole.query_offsets[item.b]
+             : a.key_lengths                          ? *a.key_lengths - item.queries
+                                                      : item.keys - item.queries);
     a.alignment = attn::Alignment::given;
     a.query_offsets = &offset;
 
@@ -90,8 +91,9 @@ struct Whole {
   }
 
   // Rows [first, first + count) of every head of the item, of an array [items, heads, length, columns].
-  std::vector<float> slice(const std::vector<float>& x, const Item& item, int64_t length, int64_t first, int64_t count,
-                           int64_t columns) const {
+  std::vector<float> slice(
+      const std::vector<float>& x, const Item& item, int64_t length, int64_t first, int64_t count,
+      int64_t columns) const {
     std::vector<float> part;
     for (int64_t h = 0; h < a.query_heads; ++h) {
       const auto row = x.begin() + ((item.tensor_item * a.query_heads + h) * length + first) * columns;

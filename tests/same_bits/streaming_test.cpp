@@ -24,7 +24,7 @@ struct Case {
   attn::Alignment alignment;
   std::int64_t window_left, window_right;
   bool lengths;  // shorter and shorter key_lengths along the batch
-  float scale;   // 0: the default
+  float scale;  // 0: the default
 };
 
 constexpr auto br = attn::Alignment::bottom_right, tl = attn::Alignment::top_left, given = attn::Alignment::given;
@@ -165,8 +165,9 @@ struct Strided {
   std::vector<float> data;
   std::int64_t batch_stride, head_stride, row_stride;
 
-  Strided(const std::vector<float>& dense, std::int64_t batch, std::int64_t heads, std::int64_t rows,
-          std::int64_t columns) {
+  Strided(
+      const std::vector<float>& dense, std::int64_t batch, std::int64_t heads, std::int64_t rows,
+      std::int64_t columns) {
     head_stride = columns + 3;
     row_stride = heads * head_stride + 5;
     batch_stride = (rows + 1) * row_stride;

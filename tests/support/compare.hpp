@@ -30,8 +30,9 @@ std::string difference(const std::vector<Got>& got, const std::vector<Want>& wan
     const double g = static_cast<double>(got[i]), w = static_cast<double>(want[i]);
     if (!close(g, w, tolerance)) {
       char line[160];
-      std::snprintf(line, sizeof line, "element %zu: got %.9g, want %.9g, differ by %.3g, tolerance %.3g", i, g, w,
-                    std::fabs(g - w), tolerance);
+      std::snprintf(
+          line, sizeof line, "element %zu: got %.9g, want %.9g, differ by %.3g, tolerance %.3g", i, g, w,
+          std::fabs(g - w), tolerance);
       return line;
     }
   }
@@ -57,8 +58,9 @@ inline std::string bits_difference(const std::vector<float>& got, const std::vec
   for (std::size_t i = 0; i < got.size(); ++i)
     if (bits(got[i]) != bits(want[i])) {
       char line[160];
-      std::snprintf(line, sizeof line, "element %zu: got %.9g (0x%08x), want %.9g (0x%08x)", i,
-                    static_cast<double>(got[i]), bits(got[i]), static_cast<double>(want[i]), bits(want[i]));
+      std::snprintf(
+          line, sizeof line, "element %zu: got %.9g (0x%08x), want %.9g (0x%08x)", i, static_cast<double>(got[i]),
+          bits(got[i]), static_cast<double>(want[i]), bits(want[i]));
       return line;
     }
   return "";

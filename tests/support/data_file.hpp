@@ -97,8 +97,9 @@ inline DataFile read_data_file(const std::string& path) {
       std::getline(file, line);
       array.values = read_values(line);
       if (static_cast<std::int64_t>(array.values.size()) != count)
-        throw std::runtime_error(path + ": " + name + " has " + std::to_string(array.values.size()) + " values, not " +
-                                 std::to_string(count));
+        throw std::runtime_error(
+            path + ": " + name + " has " + std::to_string(array.values.size()) + " values, not " +
+            std::to_string(count));
     }  // other keywords, such as opset, are notes
   }
   return result;

@@ -29,8 +29,9 @@ TEST_CASE("hashes: a name that is missing, and one that differs", "[support][has
 }
 
 TEST_CASE("hashes: lines that mean nothing are refused", "[support][hash_file]") {
-  for (const char* text : {"name\n", "name 12\n", "name 0x00000000000000fg\n", " 0x00000000000000ff\n", "\n",
-                           "a 0x00000000000000ff\na 0x00000000000000ff\n"})
+  for (const char* text :
+       {"name\n", "name 12\n", "name 0x00000000000000fg\n", " 0x00000000000000ff\n", "\n",
+        "a 0x00000000000000ff\na 0x00000000000000ff\n"})
     CHECK_THROWS_AS(read(text), std::runtime_error);
 }
 

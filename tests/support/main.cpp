@@ -20,8 +20,8 @@ constexpr int skipped = 77;  // what ctest is told to take for "skipped"
 bool is_active(const char* expected) {
   const char* active = attn::active_isa();
   if (active && std::strcmp(active, expected) == 0) return true;
-  std::fprintf(stderr, "error: expected the instruction set %s, but %s is active\n", expected,
-               active ? active : "none");
+  std::fprintf(
+      stderr, "error: expected the instruction set %s, but %s is active\n", expected, active ? active : "none");
   return false;
 }
 

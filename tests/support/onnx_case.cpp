@@ -26,12 +26,16 @@ int64_t size(const Array& array, std::size_t from_right) {
 
 OnnxCase::OnnxCase(const DataFile& data, Inputs inputs) : file(data), rank3_(data.array("Q").shape.size() == 3) {
   for (const auto& [name, text] : file.attributes)
-    if (!on_list(name, {"is_causal", "kv_num_heads", "left_window_size", "q_num_heads", "qk_matmul_output_mode",
-                        "right_window_size", "scale", "softcap", "softmax_precision"}))  // the last: always float32
+    if (!on_list(
+            name,
+            {"is_causal", "kv_num_heads", "left_window_size", "q_num_heads", "qk_matmul_output_mode",
+             "right_window_size", "scale", "softcap", "softmax_precision"}))  // the last: always float32
       refuse(file, "attribute " + name);
   for (const auto& [name, array] : file.arrays)
-    if (!on_list(name, {"Q", "K", "V", "attn_mask", "past_key", "past_value", "nonpad_kv_seqlen", "Y", "present_key",
-                        "present_value", "qk_matmul_output"}))
+    if (!on_list(
+            name,
+            {"Q", "K", "V", "attn_mask", "past_key", "past_value", "nonpad_kv_seqlen", "Y", "present_key",
+             "present_value", "qk_matmul_output"}))
       refuse(file, "array " + name);
 
   const Array &q = file.array("Q"), &k = file.array("K"), &v = file.array("V");

@@ -28,7 +28,7 @@ class OnnxCase {
 
   const DataFile& file;
   attn::AttentionArgs args;  // lacks the path and the results
-  int qk_mode = 0;           // qk_matmul_output_mode: 0 scaled, 1 capped, 2 biased, 3 weights
+  int qk_mode = 0;  // qk_matmul_output_mode: 0 scaled, 1 capped, 2 biased, 3 weights
   Elements output, qk;
 
  private:

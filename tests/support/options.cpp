@@ -18,8 +18,8 @@ const T* as(const void* x) {
 }
 
 template <class T>
-OptionInput input(const char* argument, const std::vector<T>& x, std::size_t count,
-                  void (*place)(AttentionArgs&, const void*)) {
+OptionInput input(
+    const char* argument, const std::vector<T>& x, std::size_t count, void (*place)(AttentionArgs&, const void*)) {
   return {argument, x.data(), count * sizeof(T), place};
 }
 
@@ -48,35 +48,39 @@ void store_output(Problem& p, OptionMemory& m, DType type) {
 void add_scores(std::vector<Option>& list) {
   list.push_back({"scale", [](Problem& p, OptionMemory&) { p.args.scale = 1.5f; }});
   list.push_back({"softcap", [](Problem& p, OptionMemory&) { p.args.softcap = 1.5f; }});
-  list.push_back({"alibi", [](Problem& p, OptionMemory& m) { p.args.alibi_slopes = m.slopes.data(); },
-                  [](const OptionMemory& m) -> std::vector<OptionInput> {
-                    return {input("alibi_slopes", m.slopes, heads,
-                                  [](AttentionArgs& a, const void* x) { a.alibi_slopes = as<float>(x); })};
-                  },
-                  [](OptionMemory& m) { m.slopes[2] = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back(
+      {"alibi", [](Problem& p, OptionMemory& m) { p.args.alibi_slopes = m.slopes.data(); },
+       [](const OptionMemory& m) -> std::vector<OptionInput> {
+         return {input(
+             "alibi_slopes", m.slopes, heads, [](AttentionArgs& a, const void* x) { a.alibi_slopes = as<float>(x); })};
+       },
+       [](OptionMemory& m) { m.slopes[2] = std::numeric_limits<float>::quiet_NaN(); }});
   list.push_back(
       {"sinks", [](Problem& p, OptionMemory& m) { p.args.sinks = m.sinks.data(); },
        [](const OptionMemory& m) -> std::vector<OptionInput> {
          return {input("sinks", m.sinks, heads, [](AttentionArgs& a, const void* x) { a.sinks = as<float>(x); })};
        },
        [](OptionMemory& m) { m.sinks[2] = std::numeric_limits<float>::quiet_NaN(); }});
-  list.push_back({"bias",
-                  [](Problem& p, OptionMemory& m) {
-                    p.args.bias = {m.bias.data(), 0, m.rows * m.keys, m.keys, 1};
-                  },
-                  [](const OptionMemory& m) { return bias_of(m.bias, heads * matrix(m)); }, spoil_bias});
-  list.push_back({"bias, transposed",
-                  [](Problem& p, OptionMemory& m) {
-                    p.args.bias = {m.bias.data(), 0, 0, 1, m.rows};
-                  },
-                  [](const OptionMemory& m) { return bias_of(m.bias, matrix(m)); },
-                  [](OptionMemory& m) { m.bias[1] = std::numeric_limits<float>::quiet_NaN(); }});
-  list.push_back({"bias of items",
-                  [](Problem& p, OptionMemory& m) {
-                    p.args.bias = {m.item_bias.data(), heads * m.rows * m.keys, m.rows * m.keys, m.keys, 1};
-                  },
-                  [](const OptionMemory& m) { return bias_of(m.item_bias, items * heads * matrix(m)); },
-                  [](OptionMemory& m) { m.item_bias.back() = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back(
+      {"bias",
+       [](Problem& p, OptionMemory& m) {
+         p.args.bias = {m.bias.data(), 0, m.rows * m.keys, m.keys, 1};
+       },
+       [](const OptionMemory& m) { return bias_of(m.bias, heads * matrix(m)); }, spoil_bias});
+  list.push_back(
+      {"bias, transposed",
+       [](Problem& p, OptionMemory& m) {
+         p.args.bias = {m.bias.data(), 0, 0, 1, m.rows};
+       },
+       [](const OptionMemory& m) { return bias_of(m.bias, matrix(m)); },
+       [](OptionMemory& m) { m.bias[1] = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back(
+      {"bias of items",
+       [](Problem& p, OptionMemory& m) {
+         p.args.bias = {m.item_bias.data(), heads * m.rows * m.keys, m.rows * m.keys, m.keys, 1};
+       },
+       [](const OptionMemory& m) { return bias_of(m.item_bias, items * heads * matrix(m)); },
+       [](OptionMemory& m) { m.item_bias.back() = std::numeric_limits<float>::quiet_NaN(); }});
 }
 
 void add_keys(std::vector<Option>& list) {
@@ -87,54 +91,66 @@ void add_keys(std::vector<Option>& list) {
                     p.args.window_left = p.args.window_right = 2;
                     p.args.alignment = attn::Alignment::top_left;
                   }});
-  list.push_back({"query_offsets",
-                  [](Problem& p, OptionMemory& m) {
-                    p.args.window_left = p.args.window_right = 2;
-                    p.args.alignment = attn::Alignment::given;
-                    p.args.query_offsets = m.offsets.data();
-                  },
-                  [](const OptionMemory& m) -> std::vector<OptionInput> {
-                    return {input("query_offsets", m.offsets, items,
-                                  [](AttentionArgs& a, const void* x) { a.query_offsets = as<int64_t>(x); })};
-                  }});
-  list.push_back({"key_lengths", [](Problem& p, OptionMemory& m) { p.args.key_lengths = m.lengths.data(); },
-                  [](const OptionMemory& m) -> std::vector<OptionInput> {
-                    return {input("key_lengths", m.lengths, items,
-                                  [](AttentionArgs& a, const void* x) { a.key_lengths = as<int64_t>(x); })};
-                  }});
-  list.push_back({"mask",
-                  [](Problem& p, OptionMemory& m) {
-                    p.args.mask = {m.mask.data(), 0, m.rows * m.keys, m.keys, 1};
-                  },
-                  [](const OptionMemory& m) { return mask_of(m, heads * matrix(m)); }});
-  list.push_back({"mask, transposed",
-                  [](Problem& p, OptionMemory& m) {
-                    p.args.mask = {m.mask.data(), 0, 0, 1, m.rows};
-                  },
-                  [](const OptionMemory& m) { return mask_of(m, matrix(m)); }});
-  list.push_back({"mask of keys",
-                  [](Problem& p, OptionMemory& m) {
-                    p.args.mask = {m.mask.data(), m.keys / 2, 0, 0, 1};
-                  },
-                  [](const OptionMemory& m) { return mask_of(m, static_cast<std::size_t>(m.keys / 2 + m.keys)); }});
-  list.push_back({"packed",
-                  [](Problem& p, OptionMemory& m) {
-                    p.args.cu_query_lengths = m.cu_queries.data();
-                    p.args.cu_key_lengths = m.cu_keys.data();
-                  },
-                  [](const OptionMemory& m) -> std::vector<OptionInput> {
-                    return {input("cu_query_lengths", m.cu_queries, items + 1,
-                                  [](AttentionArgs& a, const void* x) { a.cu_query_lengths = as<int64_t>(x); }),
-                            input("cu_key_lengths", m.cu_keys, items + 1,
-                                  [](AttentionArgs& a, const void* x) { a.cu_key_lengths = as<int64_t>(x); })};
-                  }});
+  list.push_back(
+      {"query_offsets",
+       [](Problem& p, OptionMemory& m) {
+         p.args.window_left = p.args.window_right = 2;
+         p.args.alignment = attn::Alignment::given;
+         p.args.query_offsets = m.offsets.data();
+       },
+       [](const OptionMemory& m) -> std::vector<OptionInput> {
+         return {input("query_offsets", m.offsets, items, [](AttentionArgs& a, const void* x) {
+           a.query_offsets = as<int64_t>(x);
+         })};
+       }});
+  list.push_back(
+      {"key_lengths", [](Problem& p, OptionMemory& m) { p.args.key_lengths = m.lengths.data(); },
+       [](const OptionMemory& m) -> std::vector<OptionInput> {
+         return {input(
+             "key_lengths", m.lengths, items, [](AttentionArgs& a, const void* x) { a.key_lengths = as<int64_t>(x); })};
+       }});
+  list.push_back(
+      {"mask",
+       [](Problem& p, OptionMemory& m) {
+         p.args.mask = {m.mask.data(), 0, m.rows * m.keys, m.keys, 1};
+       },
+       [](const OptionMemory& m) { return mask_of(m, heads * matrix(m)); }});
+  list.push_back(
+      {"mask, transposed",
+       [](Problem& p, OptionMemory& m) {
+         p.args.mask = {m.mask.data(), 0, 0, 1, m.rows};
+       },
+       [](const OptionMemory& m) { return mask_of(m, matrix(m)); }});
+  list.push_back(
+      {"mask of keys",
+       [](Problem& p, OptionMemory& m) {
+         p.args.mask = {m.mask.data(), m.keys / 2, 0, 0, 1};
+       },
+       [](const OptionMemory& m) { return mask_of(m, static_cast<std::size_t>(m.keys / 2 + m.keys)); }});
+  list.push_back(
+      {"packed",
+       [](Problem& p, OptionMemory& m) {
+         p.args.cu_query_lengths = m.cu_queries.data();
+         p.args.cu_key_lengths = m.cu_keys.data();
+       },
+       [](const OptionMemory& m) -> std::vector<OptionInput> {
+         return {
+             input(
+                 "cu_query_lengths", m.cu_queries, items + 1,
+                 [](AttentionArgs& a, const void* x) { a.cu_query_lengths = as<int64_t>(x); }),
+             input("cu_key_lengths", m.cu_keys, items + 1, [](AttentionArgs& a, const void* x) {
+               a.cu_key_lengths = as<int64_t>(x);
+             })};
+       }});
 }
 
 void add_types_and_results(std::vector<Option>& list) {
-  list.push_back({"f16", [](Problem& p, OptionMemory& m) { store_inputs(p, m.f16, DType::f16); }, nullptr,
-                  [](OptionMemory& m) { m.f16[5] = 0x7fff; }});
-  list.push_back({"bf16", [](Problem& p, OptionMemory& m) { store_inputs(p, m.bf16, DType::bf16); }, nullptr,
-                  [](OptionMemory& m) { m.bf16[5] = 0x7fff; }});
+  list.push_back(
+      {"f16", [](Problem& p, OptionMemory& m) { store_inputs(p, m.f16, DType::f16); }, nullptr,
+       [](OptionMemory& m) { m.f16[5] = 0x7fff; }});
+  list.push_back(
+      {"bf16", [](Problem& p, OptionMemory& m) { store_inputs(p, m.bf16, DType::bf16); }, nullptr,
+       [](OptionMemory& m) { m.bf16[5] = 0x7fff; }});
   const auto add_result = [&](const char* name, void (*set)(Problem&, OptionMemory&), bool blas_only = false) {
     Option option{name, set};
     option.changes_output = false;
@@ -204,10 +220,8 @@ class Lister {
 };
 
 std::vector<Member> list_members(AttentionArgs& args) {
-  auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key, value, output,
-         weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap, causal, window_left, window_right,
-         alignment, query_offsets, key_lengths, mask, bias, alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path,
-         parallel, workspace, workspace_bytes] = args;
+  auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key, value, output, weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap, causal, window_left, window_right, alignment, query_offsets, key_lengths, mask, bias, alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path, parallel, workspace, workspace_bytes] =
+      args;
   Lister members(args);
   members.add("batch", batch);
   members.add("query_heads", query_heads);
@@ -292,8 +306,9 @@ std::vector<std::string> changed_members(const AttentionArgs& args) {
   const AttentionArgs defaults;
   std::vector<std::string> names;
   for (const Member& m : members())
-    if (std::memcmp(reinterpret_cast<const char*>(&args) + m.offset,
-                    reinterpret_cast<const char*>(&defaults) + m.offset, m.bytes) != 0)
+    if (std::memcmp(
+            reinterpret_cast<const char*>(&args) + m.offset, reinterpret_cast<const char*>(&defaults) + m.offset,
+            m.bytes) != 0)
       names.push_back(m.name);
   return names;
 }

@@ -20,10 +20,10 @@ struct OptionMemory {
   OptionMemory(std::int64_t rows, std::int64_t keys);
 
   std::int64_t rows, keys;
-  std::vector<std::uint8_t> mask;         // [heads, rows, keys]
-  std::vector<float> bias, item_bias;     // [heads, rows, keys], [items, heads, rows, keys]
-  std::vector<float> slopes, sinks;       // [heads]
-  std::vector<std::uint16_t> f16, bf16;   // as many as any tensor of that shape has, around 1, of either sign
+  std::vector<std::uint8_t> mask;  // [heads, rows, keys]
+  std::vector<float> bias, item_bias;  // [heads, rows, keys], [items, heads, rows, keys]
+  std::vector<float> slopes, sinks;  // [heads]
+  std::vector<std::uint16_t> f16, bf16;  // as many as any tensor of that shape has, around 1, of either sign
   std::vector<std::uint16_t> halves_out;  // the output
   std::vector<std::int64_t> cu_queries, cu_keys, lengths, offsets;
 };
@@ -41,7 +41,7 @@ struct Option {
   void (*set)(Problem&, OptionMemory&);
   std::vector<OptionInput> (*reads)(const OptionMemory&) = nullptr;
   void (*spoil)(OptionMemory&) = nullptr;  // puts a NaN into what it reads, where a query sees it
-  bool changes_output = true;              // by more than rounding
+  bool changes_output = true;  // by more than rounding
   bool blas_only = false;
 };
 

@@ -49,13 +49,14 @@ struct Item {
 Item item_of(const AttentionArgs& a, int64_t b) {
   Item x{b, b, 0, a.query_length, 0, a.key_length, a.key_length};
   if (a.cu_query_lengths)
-    x = {b,
-         0,
-         a.cu_query_lengths[b],
-         a.cu_query_lengths[b + 1] - a.cu_query_lengths[b],
-         a.cu_key_lengths[b],
-         a.cu_key_lengths[b + 1] - a.cu_key_lengths[b],
-         a.cu_key_lengths[b + 1] - a.cu_key_lengths[b]};
+    x = {
+        b,
+        0,
+        a.cu_query_lengths[b],
+        a.cu_query_lengths[b + 1] - a.cu_query_lengths[b],
+        a.cu_key_lengths[b],
+        a.cu_key_lengths[b + 1] - a.cu_key_lengths[b],
+        a.cu_key_lengths[b + 1] - a.cu_key_lengths[b]};
   if (a.key_lengths) x.keys = a.key_lengths[b];
   return x;
 }
@@ -84,7 +85,7 @@ Score score(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int64_t
   double dot = 0, squares = 0;
   for (int64_t d = 0; d < a.head_dim; ++d) {
     dot += element_of(a.query, x.tensor_batch, h, x.first_query + t, d) *
-           element_of(a.key, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j, d);
+        element_of(a.key, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j, d);
     squares += dot * dot;
   }
   const double scale = a.scale == 0 ? 1 / std::sqrt(static_cast<double>(a.head_dim)) : static_cast<double>(a.scale);
@@ -111,8 +112,8 @@ Score score(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int64_t
 }
 
 // exp(s[j] - m) / sum for the allowed j; 0 elsewhere. Returns the log-sum-exp.
-double normalize(const std::vector<double>& s, const std::vector<char>& allowed, const float* sink,
-                 std::vector<double>& weights) {
+double normalize(
+    const std::vector<double>& s, const std::vector<char>& allowed, const float* sink, std::vector<double>& weights) {
   double m = sink ? static_cast<double>(*sink) : -infinity;
   bool spoilt = std::isnan(m) || m == infinity;
   for (std::size_t j = 0; j < s.size(); ++j)
@@ -168,9 +169,10 @@ Attended attend(const AttentionArgs& a) {
           if (allowed.back() || there) stages = score(a, x, h, t, j);
           s.push_back(allowed.back() ? stages.biased : -infinity);
           if (std::isfinite(stages.error)) result.score_error = std::max(result.score_error, stages.error);
-          result.scores.push_back(a.scores_stage == attn::ScoresStage::scaled   ? stages.scaled
-                                  : a.scores_stage == attn::ScoresStage::capped ? stages.capped
-                                                                                : s.back());
+          result.scores.push_back(
+              a.scores_stage == attn::ScoresStage::scaled       ? stages.scaled
+                  : a.scores_stage == attn::ScoresStage::capped ? stages.capped
+                                                                : s.back());
         }
         const std::size_t row = static_cast<std::size_t>(first_row + t);
         const double log_sum = normalize(s, allowed, a.sinks ? a.sinks + h : nullptr, weights);
@@ -182,8 +184,8 @@ Attended attend(const AttentionArgs& a) {
           if (!allowed[i] || log_sum == -infinity) continue;
           result.key_weight_sums[first_sum + j] += weights[i];
           for (std::size_t e = 0; e < columns; ++e) {
-            const double value = element_of(a.value, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j,
-                                            static_cast<int64_t>(e));
+            const double value = element_of(
+                a.value, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j, static_cast<int64_t>(e));
             result.output[row * columns + e] += weights[i] * value;
             if (std::isfinite(value)) result.largest_value = std::max(result.largest_value, std::fabs(value));
           }

@@ -16,7 +16,7 @@ namespace test {
 struct Attended {
   std::vector<double> output, weights, scores, log_sum_exp, key_weight_sums;
   std::vector<char> allowed;  // may the query attend to the key?
-  double largest_value = 0;   // max |v| over the finite values that some query may attend to, at least 2^-126
+  double largest_value = 0;  // max |v| over the finite values that some query may attend to, at least 2^-126
 
   // The standard deviation, at most, of a score computed in float32: a chain of sums p_1, p_2, ... is rounded by up to
   // u |p_d|, u = 2^-24, at every step, which adds up to u sqrt(sum p_d^2) as the errors have no sign in common.

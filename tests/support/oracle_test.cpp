@@ -183,8 +183,9 @@ TEST_CASE("oracle: scores of each stage", "[support][oracle]") {
   const double one = 3 * std::tanh(1.0 / 3), two = 3 * std::tanh(2.0 / 3);
   CHECK(difference(scores(attn::ScoresStage::scaled), std::vector<double>{1, 2, 1000, -infinity}, tiny) == "");
   CHECK(difference(scores(attn::ScoresStage::capped), std::vector<double>{one, two, 3, -infinity}, tiny) == "");
-  CHECK(difference(scores(attn::ScoresStage::biased), std::vector<double>{-infinity, 20 + two, 33, -infinity}, tiny) ==
-        "");
+  CHECK(
+      difference(scores(attn::ScoresStage::biased), std::vector<double>{-infinity, 20 + two, 33, -infinity}, tiny) ==
+      "");
 }
 
 TEST_CASE("oracle: heads share, items have their own", "[support][oracle]") {
@@ -248,8 +249,9 @@ TEST_CASE("oracle: the error of a float32 score is as promised", "[support][orac
     const char* name;
     float softcap, slope, bias;
   };
-  for (const Kind& kind : {Kind{"plain", 0, 0, 0}, Kind{"softcap", 2, 0, 0}, Kind{"small bias", 0, 0, 1},
-                           Kind{"large bias", 0, 0, 3000}, Kind{"alibi", 0, 20, 0}, Kind{"all", 5, 3, 300}})
+  for (const Kind& kind :
+       {Kind{"plain", 0, 0, 0}, Kind{"softcap", 2, 0, 0}, Kind{"small bias", 0, 0, 1}, Kind{"large bias", 0, 0, 3000},
+        Kind{"alibi", 0, 20, 0}, Kind{"all", 5, 3, 300}})
     for (const int64_t dim : {1, 8, 64, 128}) {
       test::Random random(91);
       constexpr int64_t rows = 20, keys = 60;
@@ -277,8 +279,9 @@ TEST_CASE("oracle: the error of a float32 score is as promised", "[support][orac
           largest = std::max(largest, error);
         }
       const double typical = std::sqrt(squares / (rows * keys));
-      INFO(kind.name << ", head_dim " << dim << ": typical " << typical / want.score_error << ", largest "
-                     << largest / want.score_error << " of the oracle's");
+      INFO(
+          kind.name << ", head_dim " << dim << ": typical " << typical / want.score_error << ", largest "
+                    << largest / want.score_error << " of the oracle's");
       CHECK(typical <= want.score_error);
       CHECK(largest <= 5 * want.score_error);  // what check() allows the scores
       CHECK(largest >= 0.1 * want.score_error);

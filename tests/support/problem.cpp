@@ -133,14 +133,15 @@ std::string Problem::check() {
   const double sum_of_keys = args.value.row_stride == 0 ? keys / 2 : std::sqrt(keys) / 4;
   const double tolerance = want.score_error + (3 + sum_of_keys) * u;
   const bool packed = args.cu_query_lengths != nullptr;
-  const std::vector<float> got = gather(args.output, packed ? 1 : args.batch, args.query_heads,
-                                        packed ? args.cu_query_lengths[args.batch] : args.query_length, args.value_dim);
+  const std::vector<float> got = gather(
+      args.output, packed ? 1 : args.batch, args.query_heads,
+      packed ? args.cu_query_lengths[args.batch] : args.query_length, args.value_dim);
   if (got.size() != want.output.size()) return "output " + sizes_differ(got.size(), want.output.size());
   for (std::size_t i = 0; i < got.size(); ++i) {
     const double bound = tolerance * want.largest_value;
     if (!stored_close(args.output.dtype, static_cast<double>(got[i]), want.output[i], bound))
       return "output " + std::to_string(i) + " is " + std::to_string(got[i]) + ", not " +
-             std::to_string(want.output[i]) + ", tolerance " + std::to_string(bound);
+          std::to_string(want.output[i]) + ", tolerance " + std::to_string(bound);
   }
 
   const std::size_t rows = want.log_sum_exp.size();
@@ -153,7 +154,7 @@ std::string Problem::check() {
     const double lse = want.log_sum_exp[r], bound = 2 * want.score_error + (8 + 2 * std::fabs(lse)) * u;
     if (!close(static_cast<double>(args.logsumexp[r]), lse, bound))
       return "logsumexp " + std::to_string(r) + " is " + std::to_string(args.logsumexp[r]) + ", not " +
-             std::to_string(lse);
+          std::to_string(lse);
   }
   if (args.weights.data) {
     const std::vector<float> w = gather(args.weights, args.batch, args.query_heads, args.query_length, args.key_length);
@@ -170,16 +171,16 @@ std::string Problem::check() {
     const double sum = want.key_weight_sums[i], terms = 64 + static_cast<double>(args.query_length) / 64;
     // A weight that is below 2^-126 before the division is 0.
     const double bound = sum * (4 * want.score_error + (8 + sum_of_keys + terms) * u) +
-                         static_cast<double>(args.query_length) * 0x1p-126;
+        static_cast<double>(args.query_length) * 0x1p-126;
     if (!close(static_cast<double>(key_weight_sums[i]), sum, bound) || (sum == 0 && bits(key_weight_sums[i]) != 0))
       return "key_weight_sums " + std::to_string(i) + " is " + std::to_string(key_weight_sums[i]) + ", not " +
-             std::to_string(sum);
+          std::to_string(sum);
   }
   return "";
 }
 
-std::vector<float> gather(const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows,
-                          std::int64_t columns) {
+std::vector<float> gather(
+    const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t columns) {
   std::vector<float> dense;
   for (std::int64_t b = 0; b < batch; ++b)
     for (std::int64_t h = 0; h < heads; ++h)

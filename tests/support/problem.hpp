@@ -51,7 +51,7 @@ class Problem {
 };
 
 // The elements of a result, read through its strides, dense and as float.
-std::vector<float> gather(const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows,
-                          std::int64_t columns);
+std::vector<float> gather(
+    const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t columns);
 
 }  // namespace test

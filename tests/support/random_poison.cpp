@@ -31,8 +31,9 @@ const RandomProblem::Seen& RandomProblem::seen() {
   const std::vector<char> allowed = attend(a).allowed;
   seen_.emplace();
   Seen& seen = *seen_;
-  seen = {std::vector<char>(q_.strided.storage.size()), std::vector<char>(k_.strided.storage.size()),
-          std::vector<char>(v_.strided.storage.size()), std::vector<char>(bias_.size())};
+  seen = {
+      std::vector<char>(q_.strided.storage.size()), std::vector<char>(k_.strided.storage.size()),
+      std::vector<char>(v_.strided.storage.size()), std::vector<char>(bias_.size())};
   const bool packed = a.cu_query_lengths != nullptr;
   std::size_t next = 0;  // in `allowed`, which goes by item, head, query and key
   for (int64_t b = 0; b < a.batch; ++b) {
@@ -50,8 +51,9 @@ const RandomProblem::Seen& RandomProblem::seen() {
           any = true;
           keys_seen[j] = 1;
           if (a.bias.data)
-            seen.bias[a.bias.data - bias_.data() + b * a.bias.batch_stride + h * a.bias.head_stride +
-                      t * a.bias.row_stride + j * a.bias.column_stride] = 1;
+            seen.bias
+                [a.bias.data - bias_.data() + b * a.bias.batch_stride + h * a.bias.head_stride + t * a.bias.row_stride +
+                 j * a.bias.column_stride] = 1;
         }
         if (any) mark(seen.q, q_.strided, item, h, first_query + t, a.head_dim);
       }

@@ -138,11 +138,12 @@ void RandomProblem::choose_keys(Random& random) {
   const int64_t kind = random.integer(0, 4), period = random.integer(1, 200);
   for (int64_t i = 0; i < count; ++i) {
     const int64_t draw = random.integer(0, 255);
-    mask_.push_back(static_cast<std::uint8_t>(kind == 0   ? std::max<int64_t>(draw - 63, 0)  // scattered
-                                              : kind == 1 ? i / period % 2                   // stripes
-                                              : kind == 2 ? 1                                // all
-                                              : kind == 3 ? 0                                // none
-                                                          : draw < 12));                     // few
+    mask_.push_back(static_cast<std::uint8_t>(
+        kind == 0       ? std::max<int64_t>(draw - 63, 0)  // scattered
+            : kind == 1 ? i / period % 2  // stripes
+            : kind == 2 ? 1  // all
+            : kind == 3 ? 0  // none
+                        : draw < 12));  // few
   }
   a.mask.data = mask_.data() + start;
 }
@@ -191,8 +192,8 @@ std::string RandomProblem::check() {
   if (inputs() != before) return "an input was modified";
   const attn::AttentionArgs& a = args();
   const bool packed = a.cu_query_lengths != nullptr;
-  const Dims dims{packed ? 1 : a.batch, a.query_heads, packed ? a.cu_query_lengths[a.batch] : a.query_length,
-                  a.value_dim};
+  const Dims dims{
+      packed ? 1 : a.batch, a.query_heads, packed ? a.cu_query_lengths[a.batch] : a.query_length, a.value_dim};
   if (const std::string failure = result_gaps_kept(); !failure.empty()) return failure;
   if (a.output.dtype == attn::DType::f32) return gaps_kept(o_.strided, dims, canary);
   Strided halves = o_.strided;  // their bits, as numbers
@@ -205,8 +206,9 @@ std::vector<std::uint32_t> RandomProblem::results() {
   std::vector<std::uint32_t> all;
   if (const std::string failure = problem->run(); !failure.empty()) return all;
   const bool packed = a.cu_query_lengths != nullptr;
-  const std::vector<float> output = gather(a.output, packed ? 1 : a.batch, a.query_heads,
-                                           packed ? a.cu_query_lengths[a.batch] : a.query_length, a.value_dim);
+  const std::vector<float> output = gather(
+      a.output, packed ? 1 : a.batch, a.query_heads, packed ? a.cu_query_lengths[a.batch] : a.query_length,
+      a.value_dim);
   std::vector<float> weights;
   if (a.weights.data) weights = gather(a.weights, a.batch, a.query_heads, a.query_length, a.key_length);
   all.push_back(1);  // not empty

@@ -52,7 +52,7 @@ class RandomProblem {
   struct Seen {
     std::vector<char> q, k, v, bias;
   };
-  const Seen& seen();                         // found once: poison does not change it
+  const Seen& seen();  // found once: poison does not change it
   std::vector<std::uint32_t> inputs() const;  // all bits of all that the call reads
   static void put(Stored& stored, std::size_t i, attn::DType type, float x);
   attn::Tensor store(Random& random, const Dims& dims, Rows rows, Stored& stored);

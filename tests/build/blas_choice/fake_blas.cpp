@@ -11,8 +11,9 @@ extern "C" void dgemm_() {}
 
 #ifdef INT
 // Row-major, nothing transposed.
-extern "C" void cblas_sgemm(int, int, int, INT m, INT n, INT k, float alpha, const float* a, INT lda, const float* b,
-                            INT ldb, float beta, float* c, INT ldc) {
+extern "C" void cblas_sgemm(
+    int, int, int, INT m, INT n, INT k, float alpha, const float* a, INT lda, const float* b, INT ldb, float beta,
+    float* c, INT ldc) {
   for (INT i = 0; i < m; ++i)
     for (INT j = 0; j < n; ++j) {
       float sum = 0;
@@ -21,8 +22,9 @@ extern "C" void cblas_sgemm(int, int, int, INT m, INT n, INT k, float alpha, con
     }
 }
 
-extern "C" void cblas_sgemv(int, int, INT m, INT n, float alpha, const float* a, INT lda, const float* x, INT incx,
-                            float beta, float* y, INT incy) {
+extern "C" void cblas_sgemv(
+    int, int, INT m, INT n, float alpha, const float* a, INT lda, const float* x, INT incx, float beta, float* y,
+    INT incy) {
   for (INT i = 0; i < m; ++i) {
     float sum = 0;
     for (INT p = 0; p < n; ++p) sum += a[i * lda + p] * x[p * incx];
