@@ -39,7 +39,8 @@ struct Avx512Lanes {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(x, 16))};
   }
   void store_f16(std::uint16_t* p) const {
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+    const __m256i halves = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
   }
   Avx512Lanes low_f16() const { return {_mm512_cvtph_ps(_mm512_cvtepi32_epi16(_mm512_castps_si512(v)))}; }
   Avx512Lanes high_f16() const {

@@ -220,8 +220,12 @@ class Lister {
 };
 
 std::vector<Member> list_members(AttentionArgs& args) {
-  auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key, value, output, weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap, causal, window_left, window_right, alignment, query_offsets, key_lengths, mask, bias, alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path, parallel, workspace, workspace_bytes] =
-      args;
+  // clang-format off
+  auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key, value, output,
+         weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap, causal, window_left, window_right,
+         alignment, query_offsets, key_lengths, mask, bias, alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path,
+         parallel, workspace, workspace_bytes] = args;
+  // clang-format on
   Lister members(args);
   members.add("batch", batch);
   members.add("query_heads", query_heads);
