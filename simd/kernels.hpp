@@ -22,29 +22,29 @@ inline constexpr std::ptrdiff_t score_stride = key_block + lane_count;
 // Weights are 2^(d * (c_high + c_low)) with d = score - maximum <= 0, and 0 where d < d_min (see exp.hpp).
 struct Exponent {
   // |scale| * log2(e), and what the first float lost of it.
-  float c_high;
-  float c_low;
+  float c_high = 0;
+  float c_low = 0;
   // The least d whose result is at least 2^-126.
-  float d_min;
+  float d_min = 0;
 };
 
 // y[r][j] = exp(scale * x[r][j]) / sum_j exp(scale * x[r][j]), with the row's maximum taken off first.
 struct SoftmaxRows {
   // [rows] of `columns` floats, x_stride apart; any alignment.
-  const float* x;
+  const float* x = nullptr;
   // May be x with the same stride.
-  float* y;
-  std::ptrdiff_t rows;
-  std::ptrdiff_t columns;
-  std::ptrdiff_t x_stride;
-  std::ptrdiff_t y_stride;
+  float* y = nullptr;
+  std::ptrdiff_t rows = 0;
+  std::ptrdiff_t columns = 0;
+  std::ptrdiff_t x_stride = 0;
+  std::ptrdiff_t y_stride = 0;
   Exponent exponent;
   // The scale is negative: -x takes the place of x.
-  bool negate;
+  bool negate = false;
   // [rows] or null: the maximum of (-)x, -inf in a row of -inf.
-  float* row_max;
+  float* row_max = nullptr;
   // [rows] or null: the sum of the exponentials.
-  float* row_sum;
+  float* row_sum = nullptr;
 };
 
 // From a product q . k to a score, the same for every row: scale, then softcap (0: none). Formulas: score_steps.hpp.

@@ -18,9 +18,8 @@ Status sizes(const AttentionArgs& args) noexcept;
 // `path` is blas or streaming.
 Status attention(const AttentionArgs& args, Path path) noexcept;
 
-Status softmax(
-    const float* x, const float* y, std::int64_t rows, std::int64_t columns, std::int64_t x_row_stride,
-    std::int64_t y_row_stride, float scale) noexcept;
+// x and y: one matrix each, of which the row stride counts.
+Status softmax(const Tensor& x, const Tensor& y, std::int64_t rows, std::int64_t columns, float scale) noexcept;
 
 Status append(const AppendArgs& args) noexcept;
 
