@@ -27,7 +27,7 @@ TileScratch take_scratch(Arena& arena, const Plan& plan) noexcept {
   const std::int64_t rows = plan.rows_per_tile;
   const std::int64_t masked = p.visibility.mask.data ? rows : 0, stepped = p.scoring.stepped ? rows : 0;
   const bool gathers = p.scoring.bias.data && p.scoring.bias.column_stride != 1;
-  TileScratch s;
+  TileScratch s{};
   s.query = arena.take<float>(saturating_product(rows, p.head_dim));
   s.scores = arena.take<float>(rows * simd::score_stride);
   s.state = take_state(arena, plan);
