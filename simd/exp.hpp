@@ -3,8 +3,8 @@
 //   c = c_high + c_low   scale * log2(e) to 48 bits; with c_high alone the error grows with |d| to 40 ULP
 //   n = round(d * c)     by adding 1.5 * 2^23: the sum's last place is worth 1, so its low bits hold n as an integer
 //   f = d * c - n        in [-0.5, 0.5]; n and f by fma, so that f has one rounding
-//   2^f                  polynomial of degree 6, minimax in relative error; error 5.3e-9, a tenth of half an ULP
-//                        (coefficients.py); its constant term is 1, so that the largest key weighs exactly 1
+//   2^f                  polynomial of degree 6, minimax in relative error; approximation error 5.3e-9, a tenth of
+//                        half an ULP (coefficients.py); its constant term 1: the largest key weighs exactly 1
 //
 // A result below 2^-126 is 0: subnormals are slow on many CPUs, and flushed in some callers' modes.
 // tests/kernels/exp_test.cpp tries every float.

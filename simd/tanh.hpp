@@ -16,7 +16,8 @@ struct TanhConstants {
 };
 
 // tanh(x), within 2.55 * 2^-24 of itself (every float from 2^-12 to 10 tried).
-//   |x| < 0.625, where 1 - 2e/(1+e) cancels   x + x^3 P(x^2), P of degree 4, error 8.6e-9 (coefficients.py)
+//   |x| < 0.625, where 1 - 2e/(1+e) cancels   x + x^3 P(x^2), P of degree 4,
+//                                             approximation error 8.6e-9 (coefficients.py)
 //   else                                      1 - 2e/(1+e) with e = exp(-2|x|), and the sign of x
 template <class Lanes>
 inline Lanes tanh(Lanes x, const TanhConstants<Lanes>& k) {

@@ -1,9 +1,7 @@
 // attention(): check, resolve the problem, plan, find memory, run.
 #include "attn/attention.hpp"
 
-#include <cstdlib>
-#include <memory>
-
+#include "base/memory.hpp"
 #include "blas/path.hpp"
 #include "call/problem.hpp"
 #include "check/check.hpp"
@@ -16,21 +14,6 @@ namespace {
 Path chosen_path(const AttentionArgs& args) noexcept {
   if (args.path != Path::automatic) return args.path;
   return args.weights.data || args.scores.data ? Path::blas : Path::streaming;
-}
-
-// Calls run(workspace) with memory of `needed` bytes: the caller's, or its own.
-template <class Run>
-Status with_workspace(const AttentionArgs& args, std::size_t needed, const Run& run) noexcept {
-  if (args.workspace && args.workspace_bytes < needed)
-    return Status(
-        StatusCode::invalid_argument, "workspace_bytes must be at least %zu, got %zu", needed, args.workspace_bytes);
-  std::unique_ptr<void, decltype(&std::free)> own(nullptr, &std::free);
-  if (!args.workspace && needed > 0) {
-    own.reset(std::malloc(needed));
-    if (!own) return Status(StatusCode::out_of_memory, "the workspace of %zu bytes could not be allocated", needed);
-  }
-  run(args.workspace ? args.workspace : own.get());
-  return {};
 }
 
 }  // namespace
@@ -53,11 +36,13 @@ Status attention(const AttentionArgs& args) noexcept {
 
   const Problem problem = make_problem(args);
   if (path == Path::blas)
-    return with_workspace(args, blas_path::workspace_bytes(problem), [&](void* workspace) {
-      blas_path::run(problem, *kernels, workspace);
-    });
+    return with_workspace(
+        args.workspace, args.workspace_bytes, blas_path::workspace_bytes(problem),
+        [&](void* workspace) { blas_path::run(problem, *kernels, workspace); });
   const streaming::Plan plan = streaming::make_plan(problem, *kernels);
-  return with_workspace(args, plan.workspace_bytes, [&](void* workspace) { streaming::run(plan, workspace); });
+  return with_workspace(args.workspace, args.workspace_bytes, plan.workspace_bytes, [&](void* workspace) {
+    streaming::run(plan, workspace);
+  });
 }
 
 }  // namespace attn

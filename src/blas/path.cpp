@@ -93,7 +93,7 @@ void multiply_keys(const Rows& rows) noexcept {
 // weights = softmax(scale * products) over each row's range.
 void softmax(const Rows& rows, Softmax& s) noexcept {
   const Problem& p = rows.problem;
-  bool stepped = p.scoring.stepped || p.visibility.mask.data || p.extras.scores.data;
+  bool stepped = p.scoring.stepped || p.visibility.has_holes() || p.extras.scores.data;
   for (std::int64_t r = 0; r < rows.count && !stepped; ++r)  // a product beyond float: the steps mend it
     stepped =
         !rows.kernels.all_finite(rows.weights.row(r) + rows.range[r].begin, rows.range[r].end - rows.range[r].begin);
@@ -120,7 +120,7 @@ void finish_weights(const Rows& rows, std::int64_t r, Softmax& s, float* key_sum
   std::fill(weights, weights + range.begin, 0.0f);
   std::fill(weights + range.end, weights + p.batch.key_length, 0.0f);
   if (p.scoring.sinks) add_sink(p.scoring.sinks[rows.head], weights, range, s.max[r], s.sum[r]);
-  if (p.visibility.mask.data && std::isnan(s.sum[r]))  // an excluded key weighs 0 in a NaN row, too
+  if (p.visibility.has_holes() && std::isnan(s.sum[r]))  // an excluded key weighs 0 in a NaN row, too
     for (std::int64_t j = range.begin; j < range.end; ++j)
       if (!rows.unmasked(r, j)) weights[j] = 0;
   if (p.extras.logsumexp)

@@ -24,7 +24,7 @@ void multiply(const Rows& rows, KeyRange keys) noexcept {
 void multiply_values(const Rows& rows) noexcept {
   const KeyRange all = rows.all;
   KeyRange common = rows.common;
-  if (common.empty() || rows.problem.visibility.mask.data) common = {all.end, all.end};
+  if (common.empty() || rows.problem.visibility.has_holes()) common = {all.end, all.end};
   if (finite(rows, {all.begin, common.begin}) && finite(rows, {common.end, all.end})) return multiply(rows, all);
 
   multiply(rows, common);

@@ -80,6 +80,9 @@ struct Visibility {
   }
   // Do all queries of a sequence have the same range?
   bool same_for_all() const noexcept { return !causal && window_left < 0 && window_right < 0; }
+  // Are there keys inside a range that a query does not see?
+  bool has_holes() const noexcept { return mask.data != nullptr; }
+  // Is key j, in the range, no such hole?
   bool unmasked(const Sequence& s, std::int64_t head, std::int64_t query, std::int64_t j) const noexcept {
     return !mask.data || *element_at(mask, s.item, head, query, j) != 0;
   }

@@ -60,7 +60,7 @@ void finish_tile(
   if (plan.problem.scoring.sinks) merge_sinks(plan, tile, state, scratch);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const bool wide = finish_row(plan, kv, scratch.place[r], state, r);
-    if (!plan.second_pass) continue;
+    if (!plan.keeps_rows) continue;
     const std::int64_t row = kv.index * plan.rows + tile.first_row + r;
     w.row_max[row] = state.max[r];
     w.row_sum[row] = state.sum[r];

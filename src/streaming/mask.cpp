@@ -7,8 +7,8 @@ namespace attn::streaming {
 using simd::key_block;
 
 void BlockMask::apply(std::int64_t r) noexcept {
+  if (!plan_.problem.visibility.has_holes()) return;
   const Mask& mask = plan_.problem.visibility.mask;
-  if (!mask.data) return;
   const std::int32_t begin = scratch_.begin[r], end = scratch_.end[r];
   const std::uint8_t* row = nullptr;
   scratch_.allowed[r] = nullptr;

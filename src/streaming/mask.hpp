@@ -14,8 +14,8 @@ class BlockMask {
   BlockMask(const Plan& plan, const KvHead& kv, std::int64_t key, const TileScratch& scratch) noexcept
       : plan_(plan), kv_(kv), key_(key), scratch_(scratch) {}
 
-  // Narrows scratch.begin and scratch.end of row r, and sets scratch.allowed. Rows in order: one with the mask of the
-  // row before it (broadcast over the queries) takes what was found there.
+  // Narrows scratch.begin and scratch.end of row r, and sets scratch.allowed. Rows in order: one whose mask stands
+  // at the address of the row before it (broadcast over the queries) takes what was found there.
   void apply(std::int64_t r) noexcept;
 
  private:

@@ -60,6 +60,7 @@ Plan make_plan(const Problem& p, const simd::Kernels& kernels) noexcept {
   plan.negate = !p.scoring.stepped && p.scoring.scale < 0;
   plan.exponent = make_exponent(p.scoring.exponent_scale());
   plan.second_pass = p.extras.weights.data || p.extras.key_weight_sums;
+  plan.keeps_rows = plan.second_pass;
   choose_schedule(plan);
 
   Arena arena(0);

@@ -32,6 +32,7 @@ struct Plan {
   std::int64_t key_stride = 0, value_stride = 0;  // elements from row to row; 0 where there is one row
   bool negate = false;  // the queries, for a scale below 0 that the exponent cannot hold
   bool second_pass = false;  // weights or their sums are wanted
+  bool keeps_rows = false;  // each row's maximum and sum are kept for the passes behind the first
   simd::ScoreSteps steps{};
   simd::Exponent exponent{};
   std::size_t workspace_bytes = 0;

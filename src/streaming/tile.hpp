@@ -46,7 +46,7 @@ simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, 
 
 // What see_block() has found, as the kernels take it.
 inline simd::Visible visible(const Plan& plan, const TileScratch& scratch) noexcept {
-  return {scratch.begin, scratch.end, plan.problem.visibility.mask.data ? scratch.allowed : nullptr};
+  return {scratch.begin, scratch.end, plan.problem.visibility.has_holes() ? scratch.allowed : nullptr};
 }
 inline simd::ScoreRule rule(const Plan& plan, const TileScratch& scratch) noexcept {
   return {plan.exponent, plan.problem.scoring.stepped ? &plan.steps : nullptr, scratch.row_steps};

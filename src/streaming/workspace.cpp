@@ -25,7 +25,7 @@ std::int64_t prefetch_rows(const Plan& plan) noexcept {
 TileScratch take_scratch(Arena& arena, const Plan& plan) noexcept {
   const Problem& p = plan.problem;
   const std::int64_t rows = plan.rows_per_tile;
-  const std::int64_t masked = p.visibility.mask.data ? rows : 0, stepped = p.scoring.stepped ? rows : 0;
+  const std::int64_t masked = p.visibility.has_holes() ? rows : 0, stepped = p.scoring.stepped ? rows : 0;
   const bool gathers = p.scoring.bias.data && p.scoring.bias.column_stride != 1;
   TileScratch s{};
   s.query = arena.take<float>(saturating_product(rows, p.head_dim));
@@ -82,11 +82,12 @@ Workspace lay_out(const Plan& plan, Arena& arena) noexcept {
                                                 : 1,
       take_packed);
   w.partial = take_all<simd::State>(arena, plan, blocks ? saturating_count(plan.kv_heads, plan.blocks) : 0, take_state);
-  if (!plan.second_pass) return w;
-  w.row_max = arena.take<float>(saturating_product(plan.kv_heads, plan.rows));
-  w.row_sum = arena.take<float>(saturating_product(plan.kv_heads, plan.rows));
-  w.wide = arena.take<std::uint8_t>(saturating_product(plan.kv_heads, plan.rows));
-  w.weigh = take_all<WeightScratch>(arena, plan, plan.workers, take_weigh);
+  if (plan.keeps_rows) {
+    w.row_max = arena.take<float>(saturating_product(plan.kv_heads, plan.rows));
+    w.row_sum = arena.take<float>(saturating_product(plan.kv_heads, plan.rows));
+    w.wide = arena.take<std::uint8_t>(saturating_product(plan.kv_heads, plan.rows));
+  }
+  if (plan.second_pass) w.weigh = take_all<WeightScratch>(arena, plan, plan.workers, take_weigh);
   return w;
 }
 

@@ -51,7 +51,7 @@ struct Workspace {
   TileScratch* scratch;  // [workers]
   Packed* packed;  // [workers] for Schedule::kv_heads, [1] for tiles
   simd::State* partial;  // [kv_heads * blocks] for in_place_blocks: every block's result on its own
-  // For the second pass only.
+  // For the passes behind the first.
   float* row_max;  // [kv_heads, rows]
   float* row_sum;  // [kv_heads, rows]
   std::uint8_t* wide;  // [kv_heads, rows]: was the row computed again in double?
