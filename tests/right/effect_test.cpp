@@ -44,7 +44,7 @@ std::string uncovered(const std::set<std::string>& covered) {
 TEST_CASE("effect: every option changes the result, and rightly", "[right][options]") {
   const Path path = GENERATE(Path::blas, Path::streaming);
   for (const test::Option& option : test::options()) {
-    if (option.blas_only && path != Path::blas) continue;
+    if (!option.served(path)) continue;
     OptionMemory memory(20, 40);
     test::Random random(31);
     Problem p(test::option_shape(20, 40), random);
@@ -72,11 +72,12 @@ TEST_CASE("effect: every member of AttentionArgs is an option of the list", "[ri
 
 TEST_CASE("effect: every member of AttentionArgs is in the mixtures", "[right][options][mixtures]") {
   std::set<std::string> covered;
-  for (int round = 0; round < 300; ++round) {
-    test::Random random(static_cast<std::uint64_t>(7000 + round));
-    test::RandomProblem p(random, Path::blas);
-    add(covered, p.args());
-  }
+  for (const Path path : {Path::blas, Path::streaming})
+    for (int round = 0; round < 300; ++round) {
+      test::Random random(static_cast<std::uint64_t>(7000 + round));
+      test::RandomProblem p(random, path);
+      add(covered, p.args());
+    }
   CHECK(uncovered(covered) == "");
 }
 

@@ -151,10 +151,11 @@ void add_types_and_results(std::vector<Option>& list) {
   list.push_back(
       {"bf16", [](Problem& p, OptionMemory& m) { store_inputs(p, m.bf16, DType::bf16); }, nullptr,
        [](OptionMemory& m) { m.bf16[5] = 0x7fff; }});
-  const auto add_result = [&](const char* name, void (*set)(Problem&, OptionMemory&), bool blas_only = false) {
+  const auto add_result = [&](const char* name, void (*set)(Problem&, OptionMemory&),
+                              attn::Path only = attn::Path::automatic) {
     Option option{name, set};
     option.changes_output = false;
-    option.blas_only = blas_only;
+    option.only = only;
     list.push_back(option);
   };
   add_result("output in f16", [](Problem& p, OptionMemory& m) { store_output(p, m, DType::f16); });
@@ -165,7 +166,7 @@ void add_types_and_results(std::vector<Option>& list) {
     p.want_key_weight_sums();
   });
   const auto want_scores = [](Problem& p, OptionMemory&) { p.want_scores(attn::ScoresStage::biased); };
-  add_result("scores", want_scores, true);
+  add_result("scores", want_scores, attn::Path::blas);
 }
 
 // ---- Members: a new one does not compile here until it has a name, and then the coverage tests ask for its option
@@ -220,47 +221,49 @@ class Lister {
 };
 
 std::vector<Member> list_members(AttentionArgs& args) {
+  // A name for each member: one too few does not compile.
   // clang-format off
-  auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key, value, output,
-         weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap, causal, window_left, window_right,
-         alignment, query_offsets, key_lengths, mask, bias, alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path,
-         parallel, workspace, workspace_bytes] = args;
+  [[maybe_unused]] auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key,
+                          value, output, weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap,
+                          causal, window_left, window_right, alignment, query_offsets, key_lengths, mask, bias,
+                          alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path, parallel, workspace,
+                          workspace_bytes] = args;
   // clang-format on
   Lister members(args);
-  members.add("batch", batch);
-  members.add("query_heads", query_heads);
-  members.add("kv_heads", kv_heads);
-  members.add("query_length", query_length);
-  members.add("key_length", key_length);
-  members.add("head_dim", head_dim);
-  members.add("value_dim", value_dim);
-  members.add("query", query);
-  members.add("key", key);
-  members.add("value", value);
-  members.add("output", output);
-  members.add("weights", weights);
-  members.add("scores", scores);
-  members.add("scores_stage", scores_stage);
-  members.add("logsumexp", logsumexp);
-  members.add("key_weight_sums", key_weight_sums);
-  members.add("scale", scale);
-  members.add("softcap", softcap);
-  members.add("causal", causal);
-  members.add("window_left", window_left);
-  members.add("window_right", window_right);
-  members.add("alignment", alignment);
-  members.add("query_offsets", query_offsets);
-  members.add("key_lengths", key_lengths);
-  members.add("mask", mask);
-  members.add("bias", bias);
-  members.add("alibi_slopes", alibi_slopes);
-  members.add("sinks", sinks);
-  members.add("cu_query_lengths", cu_query_lengths);
-  members.add("cu_key_lengths", cu_key_lengths);
-  members.add("path", path);
-  members.add("parallel", parallel);
-  members.add("workspace", workspace);
-  members.add("workspace_bytes", workspace_bytes);
+  members.add("batch", args.batch);
+  members.add("query_heads", args.query_heads);
+  members.add("kv_heads", args.kv_heads);
+  members.add("query_length", args.query_length);
+  members.add("key_length", args.key_length);
+  members.add("head_dim", args.head_dim);
+  members.add("value_dim", args.value_dim);
+  members.add("query", args.query);
+  members.add("key", args.key);
+  members.add("value", args.value);
+  members.add("output", args.output);
+  members.add("weights", args.weights);
+  members.add("scores", args.scores);
+  members.add("scores_stage", args.scores_stage);
+  members.add("logsumexp", args.logsumexp);
+  members.add("key_weight_sums", args.key_weight_sums);
+  members.add("scale", args.scale);
+  members.add("softcap", args.softcap);
+  members.add("causal", args.causal);
+  members.add("window_left", args.window_left);
+  members.add("window_right", args.window_right);
+  members.add("alignment", args.alignment);
+  members.add("query_offsets", args.query_offsets);
+  members.add("key_lengths", args.key_lengths);
+  members.add("mask", args.mask);
+  members.add("bias", args.bias);
+  members.add("alibi_slopes", args.alibi_slopes);
+  members.add("sinks", args.sinks);
+  members.add("cu_query_lengths", args.cu_query_lengths);
+  members.add("cu_key_lengths", args.cu_key_lengths);
+  members.add("path", args.path);
+  members.add("parallel", args.parallel);
+  members.add("workspace", args.workspace);
+  members.add("workspace_bytes", args.workspace_bytes);
   return members.list;
 }
 
