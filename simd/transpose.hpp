@@ -18,13 +18,14 @@ inline void copy_ends(const char* from, std::ptrdiff_t bytes, char* to) {
   __builtin_memcpy(to, from, Size);
   __builtin_memcpy(to + bytes - Size, from + bytes - Size, Size);
 }
-// to[0, bytes) = from[0, bytes), 2 <= bytes < row_bytes: two copies of a fixed size, which overlap inside the row.
+// to[0, bytes) = from[0, bytes), 0 < bytes < row_bytes: two copies of a fixed size, which overlap inside the row.
 inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
   if (bytes >= 32) return copy_ends<32>(from, bytes, to);
   if (bytes >= 16) return copy_ends<16>(from, bytes, to);
   if (bytes >= 8) return copy_ends<8>(from, bytes, to);
   if (bytes >= 4) return copy_ends<4>(from, bytes, to);
-  __builtin_memcpy(to, from, 2);
+  if (bytes >= 2) return copy_ends<2>(from, bytes, to);
+  *to = *from;
 }
 
 // Sixteen rows of row_bytes: `bytes` of each of the keys [keys.begin, keys.end), which stand `stride` bytes apart; all

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "attn/attn.hpp"
+#include "simd/kernels.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/problem.hpp"
@@ -20,18 +21,20 @@ using std::int64_t;
 
 const int64_t absurd[] = {1000000000, int64_t{1} << 31, int64_t{1} << 40, std::numeric_limits<int64_t>::max()};
 
+int64_t blocks(int64_t keys) { return (keys + attn::simd::key_block - 1) / attn::simd::key_block; }
+
 // Each of over 1.5 million multiply-adds, because less runs on one thread whatever the caller has.
 const struct Case {
   const char* spread;
   test::Shape shape;
-  int64_t tasks;  // the most of any phase: pairs, blocks of 512 keys, or tiles of up to 48 rows
+  // The most of any phase: KV heads, their blocks, or tiles of up to 48 rows. With weights: KV heads times blocks, too.
+  int64_t tasks, weights_tasks;
 } cases[] = {
-    {"tiles", {1, 1, 1, 150, 600, 16, 16}, 4},
-    {"tiles of several pairs", {2, 8, 4, 33, 170, 24, 20}, 2},
-    {"blocks of one pair", {1, 4, 1, 1, 9000, 32, 32}, 18},
-    {"blocks of several pairs", {2, 4, 2, 1, 3000, 32, 32}, 24},
-    {"pairs", {64, 4, 4, 1, 500, 16, 16}, 256}};
-constexpr int64_t weights_tasks[] = {4, 8, 18, 24, 256};  // of the second pass: at least pairs times blocks
+    {"tiles", {1, 1, 1, 150, 600, 16, 16}, 4, std::max<int64_t>(4, blocks(600))},
+    {"tiles of several KV heads", {2, 8, 4, 33, 170, 24, 20}, 2, 8 * blocks(170)},
+    {"blocks of one KV head", {1, 4, 1, 1, 9000, 32, 32}, blocks(9000), blocks(9000)},
+    {"blocks of several KV heads", {2, 4, 2, 1, 3000, 32, 32}, 4 * blocks(3000), 4 * blocks(3000)},
+    {"KV heads", {64, 4, 4, 1, 500, 16, 16}, 256 * blocks(500), 256 * blocks(500)}};
 
 // Everything on the calling thread, and how much was asked for.
 struct Serial {
@@ -49,7 +52,7 @@ struct Serial {
 TEST_CASE("parallel: never more workers than tasks, however many threads there are", "[quiet][parallel]") {
   const bool weights = GENERATE(false, true);
   for (std::size_t i = 0; i < std::size(cases); ++i) {
-    const int64_t tasks = weights ? weights_tasks[i] : cases[i].tasks;
+    const int64_t tasks = weights ? cases[i].weights_tasks : cases[i].tasks;
     INFO(cases[i].spread << (weights ? ", with weights" : ""));
     test::Random random(221);
     test::Problem p(cases[i].shape, random);

@@ -151,9 +151,9 @@ TEST_CASE("error: values that an enum does not have", "[refused][attention][erro
       {"path", "3", [](AttentionArgs& a) { a.path = static_cast<Path>(3); }},
       {"path", "-7", [](AttentionArgs& a) { a.path = static_cast<Path>(-7); }},
       {"scores_stage", "5", [](AttentionArgs& a) { a.scores_stage = static_cast<attn::ScoresStage>(5); }},
-      {"query.dtype", "4", [](AttentionArgs& a) { a.query.dtype = static_cast<attn::DType>(4); }},
+      {"query.dtype", "100", [](AttentionArgs& a) { a.query.dtype = static_cast<attn::DType>(100); }},
       {"key.dtype", "-1", [](AttentionArgs& a) { a.key.dtype = static_cast<attn::DType>(-1); }},
-      {"value.dtype", "3", [](AttentionArgs& a) { a.value.dtype = static_cast<attn::DType>(3); }},
+      {"value.dtype", "99", [](AttentionArgs& a) { a.value.dtype = static_cast<attn::DType>(99); }},
       {"output.dtype", "9", [](AttentionArgs& a) { a.output.dtype = static_cast<attn::DType>(9); }},
       {"weights.dtype", "-2", [](AttentionArgs& a) { a.weights.dtype = static_cast<attn::DType>(-2); }},
   });

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "attn/attention.hpp"
+#include "simd/kernels.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
@@ -20,9 +21,10 @@ using test::Problem;
 using test::Random;
 using test::Shape;
 
-// Blocks are of 512 keys, panels of 16 to 64, tiles of up to 48 rows, the blas path's blocks of 256 rows.
-const std::vector<std::int64_t> lengths{0,  1,   2,   3,   15,  16,  17,  33,  63,  64,
-                                        65, 100, 127, 130, 257, 511, 512, 513, 1025};
+// Panels are of 16 to 64 keys, tiles of up to 48 rows, the BLAS path's blocks of 256 rows.
+constexpr std::int64_t block = attn::simd::key_block;
+const std::vector<std::int64_t> lengths{0,  1,   2,   3,   15,  16,        17,    33,        63,           64,
+                                        65, 100, 127, 130, 257, block - 1, block, block + 1, 2 * block + 1};
 const std::vector<std::int64_t> head_sizes{1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64, 65, 72, 80, 96, 127, 129, 257};
 
 }  // namespace

@@ -14,13 +14,33 @@ using attn::DType;
 
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
-std::size_t size_of(DType dtype) { return dtype == DType::f32 ? sizeof(float) : sizeof(attn::f16); }
+std::size_t size_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      return sizeof(float);
+    case DType::f16:
+      return sizeof(attn::f16);
+    case DType::bf16:
+      return sizeof(attn::bf16);
+  }
+  throw std::logic_error("no DType");
+}
 
 struct Format {
   int exponent_bits, fraction_bits;
   int bias() const { return (1 << (exponent_bits - 1)) - 1; }
 };
-Format format_of(DType dtype) { return dtype == DType::f16 ? Format{5, 10} : Format{8, 7}; }
+Format format_of(DType dtype) {
+  switch (dtype) {
+    case DType::f32:
+      break;
+    case DType::f16:
+      return {5, 10};
+    case DType::bf16:
+      return {8, 7};
+  }
+  throw std::logic_error("not a type of 16 bits");
+}
 
 std::uint16_t encode(double x, Format f) {
   const int sign = std::signbit(x) << 15, infinite = ((1 << f.exponent_bits) - 1) << f.fraction_bits;

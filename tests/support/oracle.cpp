@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 namespace test {
 namespace {
@@ -137,9 +138,15 @@ double normalize(
 
 double element_of(const attn::Tensor& x, int64_t b, int64_t h, int64_t r, int64_t c) {
   const int64_t index = b * x.batch_stride + h * x.head_stride + r * x.row_stride + c;
-  if (x.dtype == attn::DType::f16) return f16_value(static_cast<const std::uint16_t*>(x.data)[index]);
-  if (x.dtype == attn::DType::bf16) return bf16_value(static_cast<const std::uint16_t*>(x.data)[index]);
-  return static_cast<double>(static_cast<const float*>(x.data)[index]);
+  switch (x.dtype) {
+    case attn::DType::f32:
+      return static_cast<double>(static_cast<const float*>(x.data)[index]);
+    case attn::DType::f16:
+      return f16_value(static_cast<const std::uint16_t*>(x.data)[index]);
+    case attn::DType::bf16:
+      return bf16_value(static_cast<const std::uint16_t*>(x.data)[index]);
+  }
+  throw std::logic_error("no DType");
 }
 
 Attended attend(const AttentionArgs& a) {
