@@ -30,17 +30,20 @@ inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
 
 // Sixteen rows of row_bytes: `bytes` of each of the keys [keys.begin, keys.end), which stand `stride` bytes apart; all
 // else is 0 and not read. Not inlined, as it is rare: sixteen copies in each product made the archive 40 % larger.
-[[gnu::noinline]] inline void copy_edge(
-    const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes, char* edge) {
-  for (std::ptrdiff_t i = 0; i < 16; ++i, from += stride, edge += row_bytes) {
-    const bool seen = keys.begin <= i && i < keys.end;
-    if (seen && bytes >= row_bytes) {
-      __builtin_memcpy(edge, from, row_bytes);
+template <class Lanes>
+[[gnu::noinline]] void copy_edge(
+    const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes, float* edge) {
+  const std::ptrdiff_t begin = min(max(keys.begin, 0), 16), end = max(min(keys.end, 16), begin);
+  for (std::ptrdiff_t i = 0; i < begin; ++i) Lanes::zero().store(edge + 16 * i);
+  for (std::ptrdiff_t i = begin; i < end; ++i) {
+    if (bytes >= row_bytes) {
+      Lanes::load_bytes(from + i * stride).store(edge + 16 * i);
     } else {
-      __builtin_memset(edge, 0, row_bytes);
-      if (seen) copy_part(from, bytes, edge);
+      Lanes::zero().store(edge + 16 * i);
+      copy_part(from + i * stride, bytes, reinterpret_cast<char*>(edge + 16 * i));
     }
   }
+  for (std::ptrdiff_t i = end; i < 16; ++i) Lanes::zero().store(edge + 16 * i);
 }
 
 // x[i] = the i-th 32-bit lane of each of keys[0..16): column i of floats; columns 2i and 2i + 1 of halves, for half the
@@ -50,10 +53,10 @@ inline void transpose_keys(const T* keys, std::ptrdiff_t stride, KeySpan seen, s
   constexpr std::ptrdiff_t size = sizeof(T);
   const char* rows = reinterpret_cast<const char*>(keys);
   std::ptrdiff_t step = stride * size;
-  alignas(row_bytes) char edge[16 * row_bytes];
+  alignas(row_bytes) float edge[16 * 16];
   if (seen.begin > 0 || seen.end < 16 || columns * size < row_bytes) {
-    copy_edge(rows, step, seen, columns * size, edge);
-    rows = edge;
+    copy_edge<Lanes>(rows, step, seen, columns * size, edge);
+    rows = reinterpret_cast<const char*>(edge);
     step = row_bytes;
   }
   for (int i = 0; i < 16; ++i) x[i] = Lanes::load_bytes(rows + i * step);
