@@ -8,7 +8,7 @@
 #   sh cmake/dev.sh peers     compare with other libraries; further arguments go to bench/peers.py
 #   sh cmake/dev.sh format    run clang-format over the sources; or: format --check
 #   sh cmake/dev.sh tidy      run clang-tidy over src/ and simd/ (minutes)
-#   sh cmake/dev.sh check     all that CI may run; or some parts: check format tidy release clang debug shared asan tsan arm
+#   sh cmake/dev.sh check     every check, long ones too; or some: check format tidy release clang debug shared asan tsan arm
 # It builds in build/, or in the folder that ATTN_BUILD_DIR names. ATTN_WERROR=1 makes warnings errors.
 set -eu
 from=$PWD

@@ -32,7 +32,7 @@ struct Avx2Lanes {
   // Tile shape, 6 rows x 16 columns: 12 accumulators, 2 column registers and 1 broadcast of the 16 registers.
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
-  static constexpr int in_place_rows = 4;
+  static constexpr int score_rows = 4;
   static constexpr bool in_registers = true;
   static constexpr bool masked_loads_are_fast = false;
   static constexpr int exp_vectors = 1;

@@ -18,7 +18,7 @@ struct Avx512Lanes {
   // Tile shape, 6 rows x 64 columns: 24 accumulators, 4 column registers and 1 broadcast of the 32 registers.
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 4;
-  static constexpr int in_place_rows = 4;
+  static constexpr int score_rows = 4;
   static constexpr bool in_registers = true;
   static constexpr bool masked_loads_are_fast = true;
   static constexpr int exp_vectors = 4;

@@ -19,7 +19,7 @@ struct NeonLanes {
   // Tile shape, 6 rows x 16 columns: 24 accumulators, 4 column registers and 1 broadcast of the 32 registers.
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
-  static constexpr int in_place_rows = 4;
+  static constexpr int score_rows = 4;
   static constexpr bool in_registers = true;
   static constexpr bool masked_loads_are_fast = true;
   static constexpr int exp_vectors = 1;

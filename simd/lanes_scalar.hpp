@@ -12,7 +12,7 @@ struct ScalarLanes {
   // A tile of the streaming path has tile_rows rows and 16 * tile_vectors columns; any shape gives the same bits.
   static constexpr int tile_rows = 4;
   static constexpr int tile_vectors = 1;
-  static constexpr int in_place_rows = 1;
+  static constexpr int score_rows = 1;
   // Vectors in memory: unrolled loops over them gain nothing, and were a sixth of the archive.
   static constexpr bool in_registers = false;
   static constexpr bool masked_loads_are_fast = true;

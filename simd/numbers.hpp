@@ -1,4 +1,4 @@
-// Small numbers that every file of this room needs.
+// Infinity, min, max and rounding up, as no library header may be included.
 #pragma once
 
 #include <cstddef>

@@ -89,16 +89,16 @@ void score_in_place(
   for (int i = 0; i < Rows; ++i) acc[i].store(scores + min(r + i, q.count - 1) * score_stride + j);
 }
 
-// Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::in_place_rows. Three rows would need a kernel of
+// Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::score_rows. Three rows would need a kernel of
 // their own.
 template <class Lanes, class T>
 void score_rows_in_place(
     const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen, float* scores) {
   const std::ptrdiff_t rows = q.count - r;
   if (rows == 1) return score_in_place<Lanes, 1>(q, r, keys, j, seen, scores);
-  if constexpr (Lanes::in_place_rows > 1) {
+  if constexpr (Lanes::score_rows > 1) {
     if (rows == 2) return score_in_place<Lanes, 2>(q, r, keys, j, seen, scores);
-    return score_in_place<Lanes, Lanes::in_place_rows>(q, r, keys, j, seen, scores);
+    return score_in_place<Lanes, Lanes::score_rows>(q, r, keys, j, seen, scores);
   } else {
     return score_in_place<Lanes, 1>(q, r, keys, j, seen, scores);
   }
@@ -110,7 +110,7 @@ void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, 
   with_type(k.keys, k.key_type, [&](const auto* first) {
     const KeysInPlace keys{first, k.key_stride};
     for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16)
-      for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::in_place_rows)
+      for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows)
         score_rows_in_place<Lanes>(q, r, keys, j, seen, scores);
   });
 }

@@ -12,7 +12,7 @@ namespace attn::simd {
 namespace {
 
 // Reading in place and packing cost the same at this many rows:
-//   K and V in the caches (512 keys)    10 to 16; AVX2 8, AVX-512 16
+//   K and V in the caches (512 keys)    8 (AVX2) to 16 (AVX-512)
 //   K and V from memory (4096 keys)     20 to 40
 constexpr std::ptrdiff_t in_place_rows = 12;
 

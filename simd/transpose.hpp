@@ -11,14 +11,14 @@ namespace attn::simd {
 namespace {
 
 // What a vector takes of a key: sixteen 32-bit lanes, each with one column or more.
-inline constexpr std::ptrdiff_t row_bytes = 64;
+inline constexpr std::ptrdiff_t vector_bytes = 64;
 
 template <int Size>
 inline void copy_ends(const char* from, std::ptrdiff_t bytes, char* to) {
   __builtin_memcpy(to, from, Size);
   __builtin_memcpy(to + bytes - Size, from + bytes - Size, Size);
 }
-// to[0, bytes) = from[0, bytes), 0 < bytes < row_bytes: two copies of a fixed size, which overlap inside the row.
+// to[0, bytes) = from[0, bytes), 0 < bytes < vector_bytes: two copies of a fixed size, which overlap inside the row.
 inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
   if (bytes >= 32) return copy_ends<32>(from, bytes, to);
   if (bytes >= 16) return copy_ends<16>(from, bytes, to);
@@ -28,15 +28,15 @@ inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
   *to = *from;
 }
 
-// Sixteen rows of row_bytes: `bytes` of each of the keys [keys.begin, keys.end), which stand `stride` bytes apart; all
-// else is 0 and not read. Not inlined, as it is rare: sixteen copies in each product made the archive 40 % larger.
+// Sixteen rows of vector_bytes: `bytes` of each of the keys [keys.begin, keys.end), which stand `stride` bytes apart;
+// all else is 0 and not read. Not inlined, as it is rare: sixteen copies in each product made the archive 40 % larger.
 template <class Lanes>
 [[gnu::noinline]] void copy_edge(
     const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes, float* edge) {
   const std::ptrdiff_t begin = min(max(keys.begin, 0), 16), end = max(min(keys.end, 16), begin);
   for (std::ptrdiff_t i = 0; i < begin; ++i) Lanes::zero().store(edge + 16 * i);
   for (std::ptrdiff_t i = begin; i < end; ++i) {
-    if (bytes >= row_bytes) {
+    if (bytes >= vector_bytes) {
       Lanes::load_bytes(from + i * stride).store(edge + 16 * i);
     } else {
       Lanes::zero().store(edge + 16 * i);
@@ -53,11 +53,11 @@ inline void transpose_keys(const T* keys, std::ptrdiff_t stride, KeySpan seen, s
   constexpr std::ptrdiff_t size = sizeof(T);
   const char* rows = reinterpret_cast<const char*>(keys);
   std::ptrdiff_t step = stride * size;
-  alignas(row_bytes) float edge[16 * 16];
-  if (seen.begin > 0 || seen.end < 16 || columns * size < row_bytes) {
+  alignas(vector_bytes) float edge[16 * 16];
+  if (seen.begin > 0 || seen.end < 16 || columns * size < vector_bytes) {
     copy_edge<Lanes>(rows, step, seen, columns * size, edge);
     rows = reinterpret_cast<const char*>(edge);
-    step = row_bytes;
+    step = vector_bytes;
   }
   for (int i = 0; i < 16; ++i) x[i] = Lanes::load_bytes(rows + i * step);
   transpose(x);

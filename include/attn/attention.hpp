@@ -108,18 +108,18 @@ struct AttentionArgs {
   // ---- Packed batch ----
   // Sequences of different lengths laid end to end along the rows, without padding. Both or none.
 
-  // [batch + 1] each, from 0, never falling. Sequence b has the query (and output) rows cu_query_lengths[b] ..
-  // cu_query_lengths[b + 1], at most query_length of them. Its key rows are cu_key_lengths[b] .. cu_key_lengths[b + 1],
-  // at most key_length. The batch strides of query, key, value and output are not used. Mask, bias and key_lengths
-  // count queries and keys from the start of the sequence. logsumexp is [query_heads, cu_query_lengths[batch]],
-  // key_weight_sums [query_heads, cu_key_lengths[batch]]. Weights and scores are unsupported.
+  // [batch + 1] each, from 0, never falling. Sequence b has the query (and output) rows from cu_query_lengths[b] up to,
+  // not with, cu_query_lengths[b + 1], at most query_length of them. Its key rows likewise, at most key_length. The
+  // batch strides of query, key, value and output are not used. Mask, bias and key_lengths count queries and keys from
+  // the start of the sequence. logsumexp is [query_heads, cu_query_lengths[batch]], key_weight_sums [query_heads,
+  // cu_key_lengths[batch]]. Weights and scores are unsupported.
   const std::int64_t* cu_query_lengths = nullptr;
   const std::int64_t* cu_key_lengths = nullptr;
 
   // ---- How ----
 
   Path path = Path::automatic;
-  // Null: the calling thread. The BLAS path does not use it.
+  // Null: the calling thread. Calls of under 1.5 million multiply-adds, and the BLAS path, do not use it.
   const Parallel* parallel = nullptr;
   // workspace_size() bytes, any alignment. Null: the call allocates it.
   void* workspace = nullptr;
@@ -133,11 +133,12 @@ struct AttentionArgs {
 // fifty times as long. A mean of finite values is finite. A score that float32 cannot hold is infinite: -inf weighs 0,
 // +inf makes its row NaN.
 // Accuracy of the streaming path: sums over n <= 512 keys are float32 chains. Equal values v give v to within
-//   (n + n / 16 + 6 blocks of 512 keys + 6) * 2^-24 * |v|, 3.3e-5 |v| at the most for one block.
+//   (n + n / 16 + 6 * blocks of 512 keys + 6) * 2^-24 * |v|, 3.4e-5 |v| at the most for one block.
 // This worst case needs many small weights beside a large one. Ordinary data stay within 4e-7 * max|value|.
 //
 // Thread-safe: calls share nothing but the instruction set chosen by attn/isa.hpp.
-// With the streaming path and a workspace, a call makes no allocation, takes no lock, makes no system call.
+// With the streaming path and a workspace, a call makes no allocation, takes no lock, makes no system call. What
+// args.parallel does is its own: ThreadPool takes a lock to wake its workers.
 //
 // The floating-point environment is the caller's: no call changes it. The same bits are promised in the default one.
 // Flushing subnormals (FTZ, DAZ) changes results only where an input, product or sum is subnormal, and takes it for 0.
@@ -146,8 +147,9 @@ struct AttentionArgs {
 // reach 100. Threads of a pool have the environment that they were started in.
 [[nodiscard]] Status attention(const AttentionArgs& args) noexcept;
 
-// The bytes of workspace that attention(args) needs; 0 if none, or if args are bad (attention() will say why).
-// Depends on the shapes, options and args.parallel->threads, not on data or pointers (other than which are null).
+// The bytes of workspace that attention(args) needs; 0 if none, if a size is bad, or if no instruction set is active.
+// attention() checks the other arguments. Depends on shapes, strides, options, args.parallel->threads and the active
+// instruction set (ask again after use_isa()), not on data or pointers, other than which are null.
 [[nodiscard]] std::size_t workspace_size(const AttentionArgs& args) noexcept;
 
 }  // namespace attn

@@ -5,9 +5,9 @@
  * `initialized`, some defaults are not 0. Its _init must be called, and one that was only filled with zeros is refused.
  * In the others zeros are the defaults.
  *
- * No exception crosses this border. Functions that can fail return an attn_status_code. If `message` is not null, they
- * copy the reason into it: message_size bytes, always terminated, empty on success. A handle or struct that is null is
- * a status that names it, or null, 0 or nothing where there is no status.
+ * No exception crosses this border. Functions that can fail return an attn_status_code, those that create something
+ * null. If `message` is not null, they copy the reason into it: message_size bytes, always terminated, empty on
+ * success. A handle or struct that is null is a status that names it, or null, 0 or nothing where there is no status.
  */
 #ifndef ATTN_ATTN_H
 #define ATTN_ATTN_H

@@ -35,7 +35,7 @@ struct AppendArgs {
 
   // Optional: [batch], each in [0, new_length], for batches of uneven length.
   const std::int64_t* new_lengths = nullptr;
-  // [batch]: rows in use before the call; rows in use after it.
+  // [batch]. Read: rows in use before the call. Written: rows in use after it.
   std::int64_t* lengths = nullptr;
 };
 

@@ -41,7 +41,7 @@ struct MergeArgs {
   float* output = nullptr;
   // At least value_dim if there is more than one row.
   std::int64_t output_row_stride = 0;
-  // Optional: [rows]; may be the part's that output is.
+  // Optional: [rows]; may be the log-sum-exps of the part that `output` is.
   float* logsumexp = nullptr;
 };
 

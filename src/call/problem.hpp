@@ -20,7 +20,7 @@ struct Scoring {
   // Scores pass through steps in their own units; else they are products, and the exponent of the softmax holds the
   // scale. True with
   //   softcap, ALiBi, bias or sinks
-  //   a scale below 2^-121: two products may differ by more than float holds, 2^128,
+  //   a scale of less than 2^-121 in size: two products may differ by more than float holds, 2^128,
   //                         and their scores by less than the 88 that make a weight 0
   bool stepped = false;
 

@@ -28,10 +28,10 @@ struct Softmax {
 };
 
 // Mends the output row in `out` (float32, value_dim of them) as float32 arithmetic left it; row_sum is its sum of
-// weights.
-//   a finite query times a finite key became infinite   all of the row is computed again: true, and its softmax
-//   else                                                those elements that are not finite though the values are: false
-// `overflowed`: some product that the row sees is not finite. What a NaN or Inf in the inputs has made is left alone.
+// weights. `overflowed`: some product that the row sees is not finite.
+// If a finite query times a finite key became infinite, all of the row is computed again: true, and `softmax` is
+// filled. Else only those elements are that are not finite though the values are: false. What a NaN or Inf in the
+// inputs has made is left alone.
 bool mend(const Row& row, float row_sum, bool overflowed, float* out, Softmax& softmax) noexcept;
 
 // weights[j - keys.begin] for the keys of a range, of a row that was computed again; 0 where it does not see the key.

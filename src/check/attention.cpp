@@ -22,8 +22,8 @@ Status cumulative(
   for (std::int64_t b = 0; b < batch; ++b)
     if (cu[b + 1] < cu[b] || cu[b + 1] - cu[b] > most)
       return Status(
-          StatusCode::invalid_argument, "%s[%lld] must be at most %s = %lld above the one before, got %lld and %lld",
-          name, static_cast<long long>(b + 1), most_name, static_cast<long long>(most), static_cast<long long>(cu[b]),
+          StatusCode::invalid_argument, "%s[%lld] must be 0 to %s = %lld above the one before, got %lld and %lld", name,
+          static_cast<long long>(b + 1), most_name, static_cast<long long>(most), static_cast<long long>(cu[b]),
           static_cast<long long>(cu[b + 1]));
   return {};
 }
@@ -32,7 +32,7 @@ Status options(const AttentionArgs& a) noexcept {
   // 2^126 keeps scale * log2(e) and the constants made of it in the range of float.
   if (!(std::fabs(a.scale) <= 0x1p126f))
     return Status(
-        StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g", static_cast<double>(a.scale));
+        StatusCode::invalid_argument, "scale must be from -2^126 to 2^126, got %g", static_cast<double>(a.scale));
   // Below 2^-126 its inverse may be infinite.
   if (a.softcap != 0 && !(a.softcap >= 0x1p-126f && std::isfinite(a.softcap)))
     return Status(

@@ -11,7 +11,7 @@ Status softmax(const Tensor& x, const Tensor& y, std::int64_t rows, std::int64_t
   if (columns < 0) return bad("columns", columns, "must not be negative");
   if (!(std::fabs(scale) <= 0x1p126f))
     return Status(
-        StatusCode::invalid_argument, "scale must be finite and at most 2^126, got %g", static_cast<double>(scale));
+        StatusCode::invalid_argument, "scale must be from -2^126 to 2^126, got %g", static_cast<double>(scale));
   View in = view("x", x, 1, 1, rows, columns);
   View out = view("y", y, 1, 1, rows, columns);
   for (View* v : {&in, &out}) {

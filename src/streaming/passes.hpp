@@ -6,8 +6,8 @@
 
 namespace attn::streaming {
 
-// Output and log-sum-exp: tiles of query rows against blocks of keys, merged block after block. Fills w.row_max and
-// w.row_sum if there is a second pass.
+// Output and log-sum-exp: tiles of query rows against blocks of keys, merged block after block. Fills w.row_max,
+// w.row_sum and w.wide if plan.keeps_rows.
 void first_pass(const Plan& plan, const Workspace& w) noexcept;
 
 // Weights and their sums, once every row's maximum and sum are known. The scores are computed again, block after block,

@@ -39,9 +39,9 @@ Tile load_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Til
   const Problem& p = plan.problem;
   Tile tile{index * plan.rows_per_tile, 0, {}, {}};
   tile.rows = std::min(plan.rows_per_tile, kv.rows - tile.first_row);
-  const bool in_place = p.group == 1 && !plan.negate && is_float(p.query.dtype);
+  const bool queries_in_place = p.group == 1 && !plan.negate && is_float(p.query.dtype);
   tile.queries = {scratch.query, tile.rows, p.head_dim, p.head_dim};
-  if (in_place) {
+  if (queries_in_place) {
     tile.queries.rows = row_of(p.query, kv.sequence.batch, kv.head, kv.sequence.first_query + tile.first_row);
     tile.queries.stride = p.query.row_stride;
   }
@@ -49,7 +49,7 @@ Tile load_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Til
     scratch.place[r] = place_of(plan, kv, tile.first_row + r);
     scratch.range[r] = p.visibility.range(kv.sequence, scratch.place[r].query);
     tile.blocks.include(scratch.range[r]);
-    if (!in_place) copy_query(plan, kv, scratch.place[r], scratch.query + r * p.head_dim);
+    if (!queries_in_place) copy_query(plan, kv, scratch.place[r], scratch.query + r * p.head_dim);
   }
   return tile;
 }

@@ -1,4 +1,4 @@
-// The packing kernels against a plain loop, and within their bounds: DESIGN's layouts
+// The packing kernels against a plain loop, and within their bounds. The layouts (simd/kernels.hpp):
 //   keys   [count, head_dim]  -> panels [head_dim, panel_keys], missing keys 0
 //   values [count, value_dim] -> strips of panel_keys columns, each [count, columns rounded up to 16]
 #include <algorithm>

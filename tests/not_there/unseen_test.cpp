@@ -19,8 +19,8 @@ constexpr float infinity = std::numeric_limits<float>::infinity(), quiet_nan = s
 
 int rounds(int many) { return test::quick() ? many / 10 : test::scalar_is_active() ? many / 2 : many; }
 
-// May a row see keys, but all of them with -inf? Whether a NaN among their values makes it NaN (the key is seen) or
-// leaves it 0 (the row is empty) is not settled; the library does the first, the oracle the second.
+// May a row see keys, but all of them with -inf? A NaN among their values makes it NaN, as the key is seen (Bias in
+// tensor.hpp); the oracle takes the row for empty, and is not asked.
 bool unsettled(const attn::AttentionArgs& a, const std::string& where) {
   if (!a.bias.data || where != "value") return false;
   const std::vector<double> log_sum_exp = test::attend(a).log_sum_exp;

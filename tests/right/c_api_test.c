@@ -34,8 +34,10 @@ static double largest_difference(const float* got, const float* want, size_t n) 
   return worst;
 }
 
-/* ---- Attention: [2, 4, 70, 20] queries, [2, 2, 103, 20] keys, values of 12; causal, the last query sees the last key.
- * Large enough for threads to be used: 1.8 million multiply-adds. ---- */
+/* ---- Attention ---- */
+
+/* [2, 4, 70, 20] queries, [2, 2, 103, 20] keys, values of 12; causal, the last query sees the last key. Large enough
+ * for threads to be used: 1.8 million multiply-adds. */
 
 enum { B = 2, HQ = 4, HKV = 2, TQ = 70, TK = 103, D = 20, DV = 12, OUTPUTS = B * HQ * TQ * DV };
 

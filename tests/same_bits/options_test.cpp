@@ -1,5 +1,5 @@
 // P1 of each option on its own: a stored hash of all results, which every instruction set and number of threads must
-// give, few rows (which read K and V in place) and many. (streaming_test.cpp has the calls without options,
+// give, for few rows (which read K and V in place) and for many. (streaming_test.cpp has the calls without options,
 // mixtures_test.cpp the mixtures: if one of those is off, the one here that is off with it says why.)
 #include "support/options.hpp"
 

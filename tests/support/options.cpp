@@ -169,8 +169,9 @@ void add_types_and_results(std::vector<Option>& list) {
   add_result("scores", want_scores, attn::Path::blas);
 }
 
-// ---- Members: a new one does not compile here until it has a name, and then the coverage tests ask for its option
-// ----
+// ---- Members ----
+
+// A new one does not compile here until it has a name, and then the coverage tests ask for its option.
 
 class Lister {
  public:
