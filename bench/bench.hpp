@@ -6,6 +6,8 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <map>
 #include <random>
 #include <string>
@@ -24,7 +26,11 @@ inline std::map<std::string, void (*)()>& registrations() {
   return all;
 }
 struct Registration {
-  Registration(const char* name, void (*add)()) { registrations()[name] = add; }
+  Registration(const char* name, void (*add)()) {
+    if (registrations().emplace(name, add).second) return;
+    std::fprintf(stderr, "error: two files register benchmarks as %s\n", name);
+    std::abort();
+  }
 };
 
 inline std::vector<std::string> runnable_isas() {

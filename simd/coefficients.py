@@ -3,7 +3,7 @@
     python3 simd/coefficients.py [--step 61] [--exp-degree 7]        needs NumPy; the build does not use it
 
 The best polynomial in the largest relative error (Remez), then its coefficients rounded to float one by one, from the
-lowest degree up, the others fitted again after each. That is not always the best set of floats: take the better one.
+lowest degree up, the others fitted again after each. That is not always the best set of floats: take the best of those shown.
 Fails if the files' coefficients are worse than the files say. --exp-degree: what another degree would bring.
 The whole function is tried in emulated float32, at every --step'th float; tests/kernels/exp_test.cpp tries all, on the CPU.
 """
@@ -147,12 +147,13 @@ def report(name, problem, in_file, claim):
     says = f"; the file says {claim:.1e}" if claim else ""
     print(f"{name}: largest relative error of the polynomial{says}")
     errors = {}
-    sets = [("best, not rounded", best), ("found here, float", fit(x, columns, target)[1])]
+    sets = [("best, not rounded", best), ("that, each rounded", best.astype(f32).astype(f64))]
+    sets.append(("found here, float", fit(x, columns, target)[1]))
     if in_file is not None:
         sets.append(("in the file", in_file))
     for which, c in sets:
         errors[which] = np.abs(target - columns @ np.array(c)).max()
-        print(f"  {which:<18} {errors[which]:.2e}  {' '.join(as_text(v) for v in c)}")
+        print(f"  {which:<19} {errors[which]:.2e}  {' '.join(as_text(v) for v in c)}")
     return in_file is None or errors["in the file"] <= claim * 1.02
 
 

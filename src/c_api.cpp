@@ -31,6 +31,10 @@ static_assert(
     offsetof(attn_output, dtype) == offsetof(attn::Output, dtype) &&
     offsetof(attn_output, row_stride) == offsetof(attn::Output, row_stride));
 
+static_assert(
+    ATTN_F32 == static_cast<int>(attn::DType::f32) && ATTN_F16 == static_cast<int>(attn::DType::f16) &&
+    ATTN_BF16 == static_cast<int>(attn::DType::bf16));
+
 ATTN_SAME_SIZE(attn_attention_args, batch, AttentionArgs);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, query_heads);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, value_dim);

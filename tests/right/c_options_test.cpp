@@ -70,16 +70,24 @@ attn_attention_args as_c(const attn::AttentionArgs& a) {
   return c;
 }
 
-std::vector<float> results(const test::Problem& p) {
-  const attn::AttentionArgs& a = p.args;
-  std::vector<float> all =
-      test::gather(a.output, a.cu_query_lengths ? 1 : a.batch, a.query_heads, a.query_length, a.value_dim);
-  for (const std::vector<float>* x : {&p.weights, &p.scores, &p.logsumexp, &p.key_weight_sums})
-    all.insert(all.end(), x->begin(), x->end());
-  return all;
+// The members of c that are not as in args, a line each.
+std::string differences(const attn_attention_args& c, const attn::AttentionArgs& args) {
+  std::string names;
+  for (const test::Member& m : test::members()) {
+    const char* const in_c = reinterpret_cast<const char*>(&c) + offsetof(attn_attention_args, batch);
+    const char* const in_cpp = reinterpret_cast<const char*>(&args);
+    if (std::memcmp(in_c + m.offset, in_cpp + m.offset, m.bytes) != 0) names += m.name + "\n";
+  }
+  return names;
 }
 
 }  // namespace
+
+TEST_CASE("C: the defaults are those of C++", "[right][c][options]") {
+  attn_attention_args c;
+  attn_attention_args_init(&c);
+  CHECK(differences(c, attn::AttentionArgs()) == "");
+}
 
 TEST_CASE("C: every option gives what the C++ call gives", "[right][c][options]") {
   const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
@@ -92,21 +100,16 @@ TEST_CASE("C: every option gives what the C++ call gives", "[right][c][options]"
     option.set(p, memory);
     INFO(option.name << ", " << test::name_of(path));
     REQUIRE(attn::attention(p.args).ok());
-    const std::vector<float> want = results(p);
+    const std::vector<float> want = p.results();
     for (std::vector<float>* x : {&p.output, &p.weights, &p.scores, &p.logsumexp, &p.key_weight_sums})
       std::fill(x->begin(), x->end(), test::canary);
     std::fill(memory.halves_out.begin(), memory.halves_out.end(), std::uint16_t{0});
     const attn_attention_args c = as_c(p.args);
-    for (const test::Member& member : test::members()) {
-      INFO(member.name << ": does as_c() above copy it?");
-      const char* const in_c = reinterpret_cast<const char*>(&c) + offsetof(attn_attention_args, batch);
-      const char* const in_cpp = reinterpret_cast<const char*>(&p.args);
-      CHECK(std::memcmp(in_c + member.offset, in_cpp + member.offset, member.bytes) == 0);
-    }
+    CHECK(differences(c, p.args) == "");  // as_c() above copies every member
     char message[256];
     CHECK(attn_attention(&c, message, sizeof message) == ATTN_OK);
     CHECK(std::string(message) == "");
-    if (path == attn::Path::streaming) CHECK(test::bits_difference(results(p), want) == "");
-    if (path == attn::Path::blas) CHECK(test::difference(results(p), want, 1e-6) == "");  // its bits are the BLAS's
+    if (path == attn::Path::streaming) CHECK(test::bits_difference(p.results(), want) == "");
+    if (path == attn::Path::blas) CHECK(test::difference(p.results(), want, 1e-6) == "");  // its bits are the BLAS's
   }
 }

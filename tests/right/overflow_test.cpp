@@ -88,12 +88,6 @@ struct Options {
   }
 };
 
-std::vector<float> results(const Problem& p) {
-  std::vector<float> all = p.output;
-  for (const auto* x : {&p.weights, &p.logsumexp, &p.key_weight_sums}) all.insert(all.end(), x->begin(), x->end());
-  return all;
-}
-
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
@@ -279,13 +273,13 @@ TEST_CASE("overflow: the same bits on every instruction set, for any threads, ro
     p.want_key_weight_sums();
     INFO("seed " << random.seed() << ", " << test::describe(p.args));
     REQUIRE(p.run() == "");
-    const std::vector<float> here = results(p);
+    const std::vector<float> here = p.results();
     p.args.parallel = &parallel;
     REQUIRE(p.run() == "");
-    CHECK(same_bits(results(p), here));
+    CHECK(same_bits(p.results(), here));
     p.args.parallel = nullptr;
     REQUIRE(test::on_scalar([&] { return p.run(); }) == "");
-    CHECK(same_bits(results(p), here));
+    CHECK(same_bits(p.results(), here));
 
     // One query at a time, at its own position: decoding.
     const std::vector<float> together = p.output;

@@ -179,6 +179,14 @@ std::string Problem::check() {
   return "";
 }
 
+std::vector<float> Problem::results() const {
+  std::vector<float> all =
+      gather(args.output, args.cu_query_lengths ? 1 : args.batch, args.query_heads, args.query_length, args.value_dim);
+  for (const std::vector<float>* x : {&logsumexp, &weights, &key_weight_sums, &scores})
+    all.insert(all.end(), x->begin(), x->end());
+  return all;
+}
+
 std::vector<float> gather(
     const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t columns) {
   std::vector<float> dense;

@@ -46,6 +46,9 @@ class Problem {
   // largest error of any element was 0.51 of this.
   std::string check();
 
+  // All results of the last call as float, one after the other: for tests of their bits.
+  std::vector<float> results() const;
+
   attn::AttentionArgs args;
   std::vector<float> q, k, v, output, weights, logsumexp, key_weight_sums, scores;
 };
