@@ -59,16 +59,7 @@ Status append(const AppendArgs& a) noexcept {
       view("key_cache", a.key_cache, a.batch, a.kv_heads, a.capacity, a.head_dim),
       view("value_cache", a.value_cache, a.batch, a.kv_heads, a.capacity, a.value_dim),
       view("lengths", a.lengths, a.batch)};
-  for (View& v : inputs)
-    if (Status s = measure(v); !s.ok()) return s;
-  for (View& v : results) {
-    if (Status s = measure(v); !s.ok()) return s;
-    if (Status s = distinct_elements(v); !s.ok()) return s;
-    for (const View& input : inputs)
-      if (Status s = disjoint(v, input); !s.ok()) return s;
-    for (const View* earlier = results; earlier < &v; ++earlier)
-      if (Status s = disjoint(v, *earlier); !s.ok()) return s;
-  }
+  if (Status s = all_apart(inputs, results); !s.ok()) return s;
   return check_lengths(a);  // last: reads the arrays, whose sizes are now known to fit memory
 }
 

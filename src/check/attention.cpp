@@ -170,16 +170,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
       view("scores", a.scores, a.batch, a.query_heads, a.query_length, a.scores.data ? a.key_length : 0),
       view("logsumexp", lse, batch, a.query_heads, queries, a.logsumexp ? 1 : 0),
       view("key_weight_sums", sums, batch, a.query_heads, 1, a.key_weight_sums ? all_keys : 0)};
-  for (View& v : inputs)
-    if (Status s = measure(v); !s.ok()) return s;
-  for (View& v : results) {
-    if (Status s = measure(v); !s.ok()) return s;
-    if (Status s = distinct_elements(v); !s.ok()) return s;
-    for (const View& input : inputs)
-      if (Status s = disjoint(v, input); !s.ok()) return s;
-    for (const View* earlier = results; earlier < &v; ++earlier)
-      if (Status s = disjoint(v, *earlier); !s.ok()) return s;
-  }
+  if (Status s = all_apart(inputs, results); !s.ok()) return s;
   if (path != Path::blas) return {};
   for (const View* v : {&inputs[0], &inputs[1], &inputs[2], &results[0], &results[1]})
     if (Status s = fits_blas(*v); !s.ok()) return s;

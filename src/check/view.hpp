@@ -1,6 +1,7 @@
 // A tensor argument with its name: does it fit memory, do its elements share addresses, does it overlap another?
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 #include "attn/attention.hpp"
@@ -36,6 +37,22 @@ Status distinct_elements(const View& v) noexcept;
 Status overlap(const View& result, const View& other) noexcept;
 inline Status disjoint(const View& result, const View& other) noexcept {
   return result.end <= other.begin || other.end <= result.begin ? Status() : overlap(result, other);
+}
+
+// Measures all views of a call. No result may share a byte with an input, another result or itself.
+template <std::size_t Inputs, std::size_t Results>
+Status all_apart(View (&inputs)[Inputs], View (&results)[Results]) noexcept {
+  for (View& v : inputs)
+    if (Status s = measure(v); !s.ok()) return s;
+  for (View& v : results) {
+    if (Status s = measure(v); !s.ok()) return s;
+    if (Status s = distinct_elements(v); !s.ok()) return s;
+    for (const View& input : inputs)
+      if (Status s = disjoint(v, input); !s.ok()) return s;
+    for (const View* earlier = results; earlier < &v; ++earlier)
+      if (Status s = disjoint(v, *earlier); !s.ok()) return s;
+  }
+  return {};
 }
 
 // An Output converts to a Tensor.
