@@ -49,6 +49,6 @@ void add_all() {
     }
 }
 
-const bench::Registration registration("attention", add_all);
+const bench::Registration registration("attention", add_all, bench::Takes::shapes);
 
 }  // namespace

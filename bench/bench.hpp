@@ -20,14 +20,20 @@ namespace bench {
 
 using test::UseIsa;
 
-// What main() calls, in the order of the names: functions that register benchmarks.
-inline std::map<std::string, void (*)()>& registrations() {
-  static std::map<std::string, void (*)()> all;
+// What main() calls, in the order of the names: functions that register benchmarks. With --shape only those that
+// take shapes are called.
+enum class Takes { rows, shapes };
+struct Registered {
+  void (*add)();
+  Takes takes;
+};
+inline std::map<std::string, Registered>& registrations() {
+  static std::map<std::string, Registered> all;
   return all;
 }
 struct Registration {
-  Registration(const char* name, void (*add)()) {
-    if (registrations().emplace(name, add).second) return;
+  Registration(const char* name, void (*add)(), Takes takes = Takes::rows) {
+    if (registrations().emplace(name, Registered{add, takes}).second) return;
     std::fprintf(stderr, "error: two files register benchmarks as %s\n", name);
     std::abort();
   }

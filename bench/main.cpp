@@ -1,12 +1,16 @@
-// attn_bench: says what ran, then runs the benchmarks. --benchmark_filter=<regex> chooses, --help lists the options.
+// attn_bench: says what ran, then runs the benchmarks. --benchmark_filter=<regex> chooses, --shape measures attention
+// of that shape, --help lists the options.
 #include <dlfcn.h>
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <thread>
+#include <utility>
 
 #include "attn/attn.h"
 #include "bench.hpp"
+#include "rows.hpp"
 
 namespace {
 
@@ -39,13 +43,45 @@ void print_context() {
   std::fflush(stdout);
 }
 
+bench::AttentionRow shape_of(const char* text) {
+  bench::AttentionRow row;
+  const std::string problem = bench::set_shape(row, std::string(text));
+  if (problem.empty()) return row;
+  std::fprintf(stderr, "error: --shape %s: %s; a shape is %s\n", text, problem.c_str(), bench::shape_words);
+  std::exit(1);
+}
+
+// Takes --shape=<shape> and --shape <shape> out of the arguments.
+std::vector<bench::AttentionRow> take_shapes(int& argc, char** argv) {
+  std::vector<bench::AttentionRow> shapes;
+  int kept = 0;
+  for (int i = 0; i < argc; ++i) {
+    if (std::strncmp(argv[i], "--shape=", 8) == 0) {
+      shapes.push_back(shape_of(argv[i] + 8));
+    } else if (std::strcmp(argv[i], "--shape") == 0) {
+      ++i;
+      shapes.push_back(shape_of(i < argc ? argv[i] : ""));
+    } else {
+      if (std::strcmp(argv[i], "--help") == 0)  // the library of benchmarks then lists its own, and ends
+        std::printf("attn_bench [--shape=%s, several times]\n  and these options:\n\n", bench::shape_words);
+      argv[kept++] = argv[i];
+    }
+  }
+  argc = kept;
+  return shapes;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::vector<bench::AttentionRow> shapes = take_shapes(argc, argv);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   print_context();
-  for (const auto& [name, add] : bench::registrations()) add();
+  const bool only_shapes = !shapes.empty();
+  bench::measure_only(std::move(shapes));
+  for (const auto& [name, registered] : bench::registrations())
+    if (!only_shapes || registered.takes == bench::Takes::shapes) registered.add();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
 }

@@ -4,7 +4,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <initializer_list>
+#include <iterator>
 #include <sstream>
+#include <utility>
 
 namespace bench {
 namespace {
@@ -20,29 +22,29 @@ bool numbers(std::istringstream& line, std::initializer_list<std::int64_t*> want
   return (!found || rest == word) && !(line >> rest);
 }
 
-bool add(Rows& rows, const std::string& kind, std::istringstream& line) {
+// Returns what is wrong with the line, or "".
+std::string add(Rows& rows, const std::string& kind, std::istringstream& line) {
   std::string name;
   bool word = false;
   line >> name;
   if (kind == "attention") {
-    AttentionRow row{name, 0, 0, 0, 0, 0, 0, false};
-    if (!numbers(
-            line, {&row.batch, &row.query_heads, &row.kv_heads, &row.query_length, &row.key_length, &row.head_dim},
-            "causal", row.causal))
-      return false;
-    rows.attention.push_back(row);
-    return true;
+    AttentionRow row;
+    row.name = name;
+    const std::vector<std::string> words{std::istream_iterator<std::string>(line), {}};
+    std::string problem = set_shape(row, words);
+    rows.attention.push_back(std::move(row));
+    return problem;
   }
   if (kind == "layer") {
     LayerRow row{name, 0, 0, 0, 0};
-    if (!numbers(line, {&row.batch, &row.length, &row.embed_dim, &row.num_heads}, "", word)) return false;
+    if (!numbers(line, {&row.batch, &row.length, &row.embed_dim, &row.num_heads}, "", word)) return "not a layer";
     rows.layer.push_back(row);
-    return true;
+    return "";
   }
   SoftmaxRow row{name, 0, 0};
-  if (kind != "softmax" || !numbers(line, {&row.rows, &row.columns}, "solo", word)) return false;
+  if (kind != "softmax" || !numbers(line, {&row.rows, &row.columns}, "solo", word)) return "not a row";
   rows.softmax.push_back(row);
-  return true;
+  return "";
 }
 
 Rows read() {
@@ -55,17 +57,26 @@ Rows read() {
   for (std::string text; std::getline(file, text);) {
     std::istringstream line(text);
     std::string kind;
-    if (!(line >> kind) || kind[0] == '#' || add(rows, kind, line)) continue;
-    std::fprintf(stderr, "error: not a row of %s: %s\n", path, text.c_str());
+    if (!(line >> kind) || kind[0] == '#') continue;
+    const std::string problem = add(rows, kind, line);
+    if (problem.empty()) continue;
+    std::fprintf(stderr, "error: %s: %s: %s\n", path, text.c_str(), problem.c_str());
     std::exit(1);
   }
   return rows;
 }
 
+std::vector<AttentionRow>& only_shapes() {
+  static std::vector<AttentionRow> shapes;
+  return shapes;
+}
+
 }  // namespace
 
+void measure_only(std::vector<AttentionRow> shapes) { only_shapes() = std::move(shapes); }
+
 const Rows& rows() {
-  static const Rows all = read();
+  static const Rows all = only_shapes().empty() ? read() : Rows{only_shapes(), {}, {}};
   return all;
 }
 

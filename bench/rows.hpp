@@ -5,18 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "shape.hpp"
+
 namespace bench {
-
-struct AttentionRow {
-  std::string name;
-  std::int64_t batch, query_heads, kv_heads, query_length, key_length, head_dim;
-  bool causal;
-
-  double flop() const {  // two products; causal needs half of each
-    return (causal ? 2.0 : 4.0) * static_cast<double>(batch * query_heads * query_length) *
-        static_cast<double>(key_length * head_dim);
-  }
-};
 
 struct LayerRow {
   std::string name;
@@ -33,6 +24,9 @@ struct Rows {
   std::vector<LayerRow> layer;
   std::vector<SoftmaxRow> softmax;
 };
+
+// Attention of these shapes alone, from now on.
+void measure_only(std::vector<AttentionRow> shapes);
 
 // Read once. A line that is none ends the program, and so does a name that none has.
 const Rows& rows();

@@ -1,0 +1,32 @@
+// The shape of an attention row, as words: a line of rows.txt, or the value of --shape.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "attn/dtype.hpp"
+
+namespace bench {
+
+struct AttentionRow {
+  std::string name;
+  std::int64_t batch = 0, query_heads = 0, kv_heads = 0, query_length = 0, key_length = 0, head_dim = 0;
+  bool causal = false;
+  attn::DType cache = attn::DType::f32;  // of keys and values; query and output are f32
+
+  double flop() const {  // two products; causal needs half of each
+    return (causal ? 2.0 : 4.0) * static_cast<double>(batch * query_heads * query_length) *
+        static_cast<double>(key_length * head_dim);
+  }
+};
+
+inline constexpr const char* shape_words = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16]";
+
+// Fills the row from six numbers and the words that follow. Returns what is wrong, or "".
+std::string set_shape(AttentionRow& row, const std::vector<std::string>& words);
+
+// The same from "1,12,12,1,256,64,f16", which becomes the name.
+std::string set_shape(AttentionRow& row, const std::string& text);
+
+}  // namespace bench
