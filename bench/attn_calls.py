@@ -1,4 +1,4 @@
-"""Calls of attn by its C interface (attn_c.py) from NumPy arrays of float32.
+"""Calls of attn by its C interface (attn_c.py) from NumPy arrays of float32; a cache may be of halves.
 
     lib = attn_c.Library("build/shared/libattn.so")
     call, results, keep = attn_calls.attention_call(lib, q, k, v, causal=True)    # [batch, heads, length, dim]
@@ -14,24 +14,29 @@ import numpy as np
 from attn_c import F32, WEIGHTS_OUT_IN, AttentionArgs, ForwardOptions, MultiHeadConfig, Output, Tensor
 
 
-def address(array):
-    assert array.dtype == np.float32 and array.flags.c_contiguous
+# ATTN_F32 and so on, and how NumPy holds them: bf16 as its bits.
+TYPES = {"f32": (F32, np.float32), "f16": (1, np.float16), "bf16": (2, np.uint16)}
+
+
+def address(array, kind="f32"):
+    assert array.dtype == TYPES[kind][1] and array.flags.c_contiguous
     return array.ctypes.data
 
 
-def dense(struct, x):
+def dense(struct, x, kind="f32"):
     """The Tensor or Output of an array [batch, heads, rows, columns]."""
     _, heads, rows, columns = x.shape
-    return struct(address(x), F32, heads * rows * columns, rows * columns, columns)
+    return struct(address(x, kind), TYPES[kind][0], heads * rows * columns, rows * columns, columns)
 
 
-def attention_call(lib, q, k, v, causal=False):
+def attention_call(lib, q, k, v, causal=False, kind="f32"):
+    """kind: the type of k and v."""
     args = AttentionArgs()
     lib.c.attn_attention_args_init(args)
     args.batch, args.query_heads, args.query_length, args.head_dim = q.shape
     _, args.kv_heads, args.key_length, args.value_dim = v.shape
     output = np.empty(q.shape[:3] + v.shape[3:], np.float32)
-    args.query, args.key, args.value = dense(Tensor, q), dense(Tensor, k), dense(Tensor, v)
+    args.query, args.key, args.value = dense(Tensor, q), dense(Tensor, k, kind), dense(Tensor, v, kind)
     args.output = dense(Output, output)
     args.causal = causal
     if lib.parallel:

@@ -5,36 +5,47 @@ import pathlib
 
 import attn_calls
 import numpy as np
+import plain_loops
 import rivals
+import rivals_onnx
+from grid import shape_of_cell
+from shapes import shape_of_text, shape_of_words
 
 
 def read_rows():
-    """rows.txt: {kind: {name: (numbers, the word that follows or None)}}"""
+    """rows.txt: {kind: {name: the words that follow}}"""
     found = {}
     for line in (pathlib.Path(__file__).parent / "rows.txt").read_text().splitlines():
         words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        numbers = tuple(int(word) for word in words[2:] if word.isdigit())
-        found.setdefault(words[0], {})[words[1]] = numbers, next((w for w in words[2:] if not w.isdigit()), None)
+        if words and not words[0].startswith("#"):
+            found.setdefault(words[0], {})[words[1]] = words[2:]
     return found
 
 
 READ = read_rows()
-# batch, query heads, kv heads, query length, key length, head dim, causal
-ATTENTION = {name: (*numbers, word == "causal") for name, (numbers, word) in READ["attention"].items()}
-SOFTMAX = {"softmax_" + name: numbers for name, (numbers, word) in READ["softmax"].items() if word != "solo"}
+ATTENTION = {name: shape_of_words(words) for name, words in READ["attention"].items()}
+SOFTMAX = {f"softmax_{name}": tuple(map(int, w[:2])) for name, w in READ["softmax"].items() if "solo" not in w}
 # batch, length, embed dim, heads
-MULTI_HEAD = {"mha_" + name: numbers for name, (numbers, _) in READ["layer"].items()}
+MULTI_HEAD = {"mha_" + name: tuple(map(int, words)) for name, words in READ["layer"].items()}
 WITH_WEIGHTS = [name + "_weights" for name in MULTI_HEAD]
 ROWS = [*ATTENTION, *SOFTMAX, *MULTI_HEAD, *WITH_WEIGHTS]
-DECODE = [name for name, shape in ATTENTION.items() if shape[3] == 1]
-PREFILL = [name for name in ATTENTION if name not in DECODE and name != "seed64"]
+
+
+def group_of(name):
+    """What stands before the slash; the rows without one are "nine", and others have no group."""
+    return name.split("/")[0] if "/" in name else "nine" if name in ATTENTION else None
+
+
+def shape_of(name):
+    """Of a row of attention, of a cell of the grid, or of a shape as --shape takes it."""
+    return ATTENTION.get(name) or shape_of_cell(name) or shape_of_text(name)
 
 
 class Row:
-    """attn: (call, results, what must stay alive); peers: {name: the ways of rivals.py}; check(result): its error
-    relative to the largest value; flop: of one call, or None where it is not the measure"""
+    """attn: (call, results, what must stay alive); peers: {name: [ways of rivals.py]}; check(result): its error
+    relative to the largest value; flop: of one call, or None where it is not the measure; shape: of attention"""
+
+    shape = None
 
 
 def normals(seed, *shape):
@@ -46,9 +57,28 @@ def softmax64(x):
     return e / e.sum(-1, keepdims=True)
 
 
-def attention_row(name, lib, threads):
-    B, Hq, Hkv, Tq, Tk, D, causal = ATTENTION[name]
-    q, k, v = normals(1, B, Hq, Tq, D), normals(2, B, Hkv, Tk, D), normals(3, B, Hkv, Tk, D)
+def bf16_bits(x):  # to nearest, ties to even
+    bits = x.view(np.uint32)
+    return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
+
+
+def stored(x, kind):
+    """x in a cache of that type (bf16 as bits), and what it then holds as float32."""
+    if kind == "f32":
+        return x, x
+    if kind == "f16":
+        half = x.astype(np.float16)
+        return half, half.astype(np.float32)
+    half = bf16_bits(x)
+    return half, (half.astype(np.uint32) << 16).view(np.float32)
+
+
+def attention_row(name, lib, threads, loops):
+    shape = shape_of(name)
+    B, Hq, Hkv, Tq, Tk, D, causal, kind = shape
+    q = normals(1, B, Hq, Tq, D)
+    k_stored, k = stored(normals(2, B, Hkv, Tk, D), kind)
+    v_stored, v = stored(normals(3, B, Hkv, Tk, D), kind)
     random = np.random.default_rng(4)
     samples = [(random.integers(B), random.integers(Hq), random.integers(Tq)) for _ in range(64)]
     samples += [(0, 0, 0), (B - 1, Hq - 1, Tq - 1)]
@@ -61,18 +91,32 @@ def attention_row(name, lib, threads):
     wanted = np.stack([reference(*s) for s in samples])
 
     row = Row()
-    row.flop = 4 * B * Hq * Tq * Tk * D / (2 if causal else 1)
+    row.shape, row.flop = shape, shape.flop()
     row.check = lambda y: np.abs(np.stack([y[s] for s in samples]) - wanted).max() / np.abs(v).max()
-    row.attn = attn_calls.attention_call(lib, q, k, v, causal)
+    row.attn = attn_calls.attention_call(lib, q, k_stored, v_stored, causal, kind)
     row.peers = {
-        "torch": rivals.torch_attention(q, k, v, causal),
-        "onnxruntime": rivals.onnx_attention(q, k, v, causal, threads),
-        "openvino": rivals.openvino_attention(q, k, v, causal, threads),
+        "torch": [rivals.torch_attention(q, k, v, causal)],
+        "onnxruntime": [rivals_onnx.onnx_attention(q, k, v, causal, threads)],
+        "openvino": [rivals.openvino_attention(q, k, v, causal, threads)],
+        "loops": [plain_loops.ways(loops, shape, q, k, v)],
     }
+    if kind != "f32":
+        add_ways_in_halves(row.peers, kind, stored(q, kind)[0], k_stored, v_stored, causal, threads)
+    if kind == "bf16":
+        row.peers["loops"] = [plain_loops.ways(loops, shape, q, k_stored, v_stored)]
     return row
 
 
-def softmax_row(name, lib, threads):
+def add_ways_in_halves(peers, kind, q, k, v, causal, threads):
+    """Beside the ways in f32: of those that compute in the type of the cache, queries and output too."""
+    for name, ways in peers.items():
+        peers[name] = [rivals.named("f32", way) for way in ways]
+    peers["torch"].append(rivals.named(kind, rivals.torch_attention(q, k, v, causal)))
+    if kind == "f16":  # ONNX Runtime has no bf16 on CPUs
+        peers["onnxruntime"].append(rivals.named(kind, rivals_onnx.onnx_attention(q, k, v, causal, threads)))
+
+
+def softmax_row(name, lib, threads, _loops):
     x = normals(1, *SOFTMAX[name])
     wanted = softmax64(x.astype(np.float64))
     row = Row()
@@ -80,14 +124,14 @@ def softmax_row(name, lib, threads):
     row.check = lambda y: np.abs(y - wanted).max() / wanted.max()
     row.attn = attn_calls.softmax_call(lib, x)
     row.peers = {
-        "torch": rivals.torch_softmax(x),
-        "onnxruntime": rivals.onnx_softmax(x, threads),
-        "openvino": rivals.openvino_softmax(x, threads),
+        "torch": [rivals.torch_softmax(x)],
+        "onnxruntime": [rivals_onnx.onnx_softmax(x, threads)],
+        "openvino": [rivals.openvino_softmax(x, threads)],
     }
     return row
 
 
-def multi_head_row(name, lib, _threads):
+def multi_head_row(name, lib, _threads, _loops):
     need_weights = name.endswith("_weights")
     B, T, E, H = MULTI_HEAD[name.removesuffix("_weights")]
     D = E // H
@@ -109,12 +153,13 @@ def multi_head_row(name, lib, _threads):
     row.check = lambda y: np.abs(y[-1, tokens] - wanted).max() / np.abs(wanted).max()
     row.attn = attn_calls.multi_head_call(lib, x, H, *weights, need_weights)
     row.peers = {
-        "torch": rivals.torch_multi_head(x, H, *weights, need_weights),
-        "numpy": rivals.numpy_multi_head(x, H, *weights, need_weights),
+        "torch": [rivals.torch_multi_head(x, H, *weights, need_weights)],
+        "numpy": [rivals.numpy_multi_head(x, H, *weights, need_weights)],
     }
     return row
 
 
-def make_row(name, lib, threads):
-    make = attention_row if name in ATTENTION else softmax_row if name in SOFTMAX else multi_head_row
-    return make(name, lib, threads)
+def make_row(name, lib, threads, loops):
+    """loops: the path of the plain loops, or None."""
+    make = softmax_row if name in SOFTMAX else multi_head_row if name.startswith("mha_") else attention_row
+    return make(name, lib, threads, loops)

@@ -1,33 +1,39 @@
-"""Races attn against PyTorch, ONNX Runtime, OpenVINO and NumPy: same inputs, same threads, same run, taking turns.
+"""Races attn against PyTorch, ONNX Runtime, OpenVINO, NumPy and plain loops: same inputs and threads, taking turns.
 
-    sh cmake/dev.sh peers [--quick] [--rows bert,decode] [--threads 1] [--isa avx2]
+    sh cmake/dev.sh peers [--quick] [--rows bert,^decode/] [--threads 1] [--isa avx2]
+    sh cmake/dev.sh peers --shape 1,12,12,1,256,64 --shape 1,12,12,1,256,64,f16
+    sh cmake/dev.sh peers --grid [--grid-queries 1,4] [--rows d64_g4] [--csv build/grid.csv]
 
 Every (instruction set, number of threads) has a process of its own, because libraries read their limits when they
-start. There, for each row, every library has its turn in every round; the figures are medians over the rounds. Results
-are checked against float64 NumPy first. The ratio is the best rival's time divided by ours: above 1, attn is faster.
+start. There, for each row, every contender has its turn in every round; the figures are medians over the rounds.
+Results are checked against float64 NumPy first. The ratio is the best library's time divided by ours: above 1, attn is
+faster. Beside it, the same against the plain loops of plain_loops.cpp.
 """
 
 import argparse
-import ctypes
 import itertools
 import json
-import math
 import os
 import pathlib
-import statistics
+import re
+import signal
 import subprocess
 import sys
 import tempfile
-import time
 
 import attn_c
-from peer_rows import ATTENTION, DECODE, MULTI_HEAD, PREFILL, ROWS, SOFTMAX, WITH_WEIGHTS, make_row
+import grid
+import plain_loops
+import race
+import report
+from peer_rows import ROWS, SOFTMAX, group_of
+from shapes import WORDS, shape_of_text
 
 HERE = pathlib.Path(__file__).resolve().parent
 
 # What holds the rivals to an instruction set that is not the best here. ONNX Runtime has no such switch, so it is no
 # rival there. OpenVINO obeys in its oneDNN, and perhaps not in kernels of its own, which would only make it the harder
-# rival. Against scalar they run as they are.
+# rival. Against scalar they run as they are. LIMITS of plain_loops.py are those of the loops.
 LIMITS = {
     "avx2": {
         "OPENBLAS_CORETYPE": "Haswell",  # the BLAS of attn and of NumPy
@@ -37,169 +43,11 @@ LIMITS = {
     },
     "scalar": {},
 }
-UNLIMITED = {"onnxruntime"}
 
 # Threads that spin on after a call would disturb the next one's. By default those of OpenBLAS (attn's layers, NumPy)
-# spin for 2^26 cycles and those of OpenMP (PyTorch) for 300000 steps, 10 to 25 ms. This leaves them up to 1 ms, more
-# than there is between two products of one call. rivals.py stops those of ONNX Runtime; attn's own spin for 0.1 ms.
+# spin for 2^26 cycles and those of OpenMP (PyTorch, loops) for 300000 steps, 10 to 25 ms. This leaves them up to 1 ms,
+# more than between two products of one call. rivals_onnx.py stops those of ONNX Runtime; attn's own spin for 0.1 ms.
 FAIR = {"OPENBLAS_THREAD_TIMEOUT": "20", "GOMP_SPINCOUNT": "20000"}
-REST = 0.004  # seconds before a contender's turn, in which the threads of the one before fall asleep
-
-
-# ---- Timing ----
-
-
-def milliseconds(call, repeats):
-    """Of one call: the mean of `repeats`, after a rest and, unless it is long, a call that is not counted."""
-    time.sleep(REST)
-    if repeats > 1:
-        call()
-    start = time.perf_counter_ns()
-    for _ in itertools.repeat(None, repeats):
-        call()
-    return (time.perf_counter_ns() - start) / repeats * 1e-6
-
-
-def repeats_for(call, sample_ms):
-    call()
-    return max(1, math.ceil(sample_ms / milliseconds(call, 1)))
-
-
-def fastest(peer, ways, check, left_out):
-    """The fastest of the ways that give the right result: (how, call), or None."""
-    best = None
-    while True:
-        how = "?"
-        try:
-            way = next(ways, None)
-            if way is None:
-                return best and best[1:]
-            how, call, result = way
-            call()
-            error = check(result())
-            if not error <= 1e-4:
-                raise RuntimeError(f"wrong result: error {error:.1e}")
-            ms = milliseconds(call, 1)
-            if ms < 50:
-                ms = statistics.median(milliseconds(call, math.ceil(5 / ms)) for _ in range(3))
-            if best is None or ms < best[0]:
-                best = ms, how.strip(), call
-        except Exception as error:  # a library without this operator, version or shape is no reason to stop the race
-            left_out[f"{peer} {how}".strip()] = str(error).splitlines()[0][:200]
-            if how == "?":  # the generator itself failed and has ended
-                return best and best[1:]
-
-
-def race(contenders, quick):
-    """{name: call} -> {name: median milliseconds}. Every round gives each its turn."""
-    least_rounds, seconds, sample_ms = (5, 0.1, 5) if quick else (7, 1.5, 10)
-    repeats = {name: repeats_for(call, sample_ms) for name, call in contenders.items()}
-    times = {name: [] for name in contenders}
-    start = time.monotonic()
-    while len(next(iter(times.values()))) < least_rounds or time.monotonic() - start < seconds * len(contenders):
-        for name, call in contenders.items():
-            times[name].append(milliseconds(call, repeats[name]))
-    return {name: statistics.median(t) for name, t in times.items()}
-
-
-# ---- The process of one instruction set and number of threads ----
-
-
-def worker(options, isa, threads):
-    import torch
-
-    torch.set_num_threads(threads)
-    torch.set_num_interop_threads(1)
-    lib = attn_c.Library(options.library, threads)
-    assert lib.active_isa() == isa
-    peak = ctypes.CDLL(options.peak).attn_peak_gflops
-    peak.argtypes, peak.restype = [ctypes.c_char_p, ctypes.c_double], ctypes.c_double
-    best_isa = lib.runnable_isas()[0]
-    print(json.dumps({"versions": versions(lib, isa, threads)}), flush=True)
-
-    with torch.inference_mode():
-        for name in chosen_rows(options):
-            if name in SOFTMAX and threads > 1:
-                continue  # softmax() is a call of one thread
-            progress(f"{name}, {isa}, threads: {threads} ...")
-            row = make_row(name, lib, threads)
-            call, results, _keep = row.attn
-            error = row.check(results[0])
-            left_out, how, contenders = {}, {}, {"attn": call}
-            for peer, ways in row.peers.items():
-                if peer in UNLIMITED and isa != best_isa:
-                    left_out[peer] = f"cannot be limited to {isa}"
-                    continue
-                way = fastest(peer, ways, row.check, left_out)
-                if way:
-                    how[peer], contenders[peer] = way
-            peaks = []
-            contenders["peak"] = lambda: peaks.append(peak(isa.encode(), 0.001))
-            ms = race(contenders, options.quick)
-            ours = ms.pop("attn")
-            ms.pop("peak")
-            gflops, peak_gflops = row.flop and row.flop / ours * 1e-6, statistics.median(peaks) * threads
-            best = min(ms, key=ms.get, default=None)
-            result = {
-                "row": name,
-                "threads": threads,
-                "isa": isa,
-                "attn_ms": ours,
-                "attn_error": float(error),
-                "attn_gflops": gflops,
-                "peers": ms,
-                "how": how,
-                "left_out": left_out,
-                "best_peer": best,
-                "ratio": best and ms[best] / ours,
-                "peak_gflops": peak_gflops,
-                "peak_fraction": gflops and peak_gflops and gflops / peak_gflops,
-            }
-            progress("")
-            print(json.dumps(result), flush=True)
-
-
-def versions(lib, isa, threads):
-    import importlib.metadata
-
-    found = {name: importlib.metadata.version(name) for name in ("numpy", "torch", "onnxruntime", "openvino")}
-    blas = "not OpenBLAS"
-    if hasattr(lib.c, "openblas_get_corename"):  # a symbol of what the library is linked to
-        lib.c.openblas_get_corename.restype = lib.c.openblas_get_config.restype = ctypes.c_char_p
-        blas = f"{lib.c.openblas_get_config().decode().strip()}, core {lib.c.openblas_get_corename().decode()}"
-    return {"isa": isa, "threads": threads, "attn": lib.version(), "BLAS of attn": blas, **found}
-
-
-def progress(text):
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-
-
-# ---- The parent ----
-
-
-def cpu():
-    try:
-        info = dict(line.split(":", 1) for line in open("/proc/cpuinfo") if ":" in line)
-    except OSError:
-        return "unknown CPU"
-    info = {name.strip(): value.strip() for name, value in info.items()}
-    features = info.get("flags", info.get("Features", "")).split()
-    wanted = ("avx2", "fma", "f16c", "avx512f", "avx512dq", "avx512_bf16", "avx512_fp16", "amx_tile", "asimd", "sve")
-    return f"{info.get('model name', 'unnamed CPU')}: {' '.join(f for f in wanted if f in features)}"
-
-
-def build_peak(folder):
-    path = pathlib.Path(folder) / "peak.so"
-    compiler = os.environ.get("CXX", "c++").split()
-    flags = ["-std=c++17", "-O2", "-shared", "-fPIC"]
-    subprocess.run([*compiler, *flags, str(HERE / "peak.cpp"), "-o", str(path)], check=True)
-    return path
-
-
-def chosen_rows(options):
-    words = options.rows.split(",") if options.rows else [""]
-    return [name for name in ROWS if any(word in name for word in words)]
 
 
 def environment(isa, best_isa, threads):
@@ -208,57 +56,69 @@ def environment(isa, best_isa, threads):
     return {**os.environ, **FAIR, **limits, **count}
 
 
-PEERS = ["torch", "onnxruntime", "openvino", "numpy"]
+# ---- What to race ----
 
 
-def show(result):
-    def ms(x):
-        return f"{x:12.4g}" if x else f"{'-':>12}"
-
-    share = f"{result['peak_fraction']:5.0%}" if result["peak_fraction"] else "    -"
-    gflops = f"{result['attn_gflops']:7.1f}" if result["attn_gflops"] else "      -"
-    best = result["best_peer"]
-    print(
-        f"{result['row']:<30}{ms(result['attn_ms'])}{''.join(ms(result['peers'].get(p)) for p in PEERS)}"
-        f"{result['ratio'] or math.nan:8.2f}  {gflops} {share}"
-        f"  {best or ''} {result['how'].get(best, '')}{'' if good(result) else '  WRONG'}",
-        flush=True,
-    )
-
-
-def good(result):
-    return result["attn_error"] <= 1e-5
-
-
-def summary(results):
-    def line(title, names, pick):
-        ratios = [r["ratio"] for r in results if r["ratio"] and r["row"] in names]
-        if ratios:
-            print(f"  {title}: {pick(ratios):.2f}")
-
-    line("attention, geometric mean of the ratios", ATTENTION, statistics.geometric_mean)
-    line("least of prefill", PREFILL, min)
-    line("least of decode", DECODE, min)
-    line("least of softmax", SOFTMAX, min)
-    line("least of MultiHeadAttention", MULTI_HEAD, min)
-    line("least of MultiHeadAttention with weights", WITH_WEIGHTS, min)
-
-
-def main():
+def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--library", required=True, help="the shared library, libattn.so")
-    parser.add_argument("--output", default="build/peers.json", help="where the figures go (default: %(default)s)")
-    parser.add_argument("--rows", help=f"comma-separated parts of names; all: {', '.join(ROWS)}")
-    parser.add_argument("--threads", default="1,2", help="comma-separated (default: %(default)s)")
-    parser.add_argument("--isa", help="comma-separated (default: all that run here but scalar)")
-    parser.add_argument("--quick", action="store_true", help="few rounds: a smoke test")
-    parser.add_argument("--worker", nargs=2, metavar=("ISA", "THREADS"), help=argparse.SUPPRESS)
-    parser.add_argument("--peak", help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.worker:
-        return worker(options, options.worker[0], int(options.worker[1]))
+    add = parser.add_argument
+    add("--library", default="build/shared/libattn.so", help="the shared library (default: %(default)s)")
+    add("--output", help="where the figures go, as JSON (default: build/peers.json; of the grid: build/grid.json)")
+    add("--csv", help="where they go as CSV, too")
+    add("--rows", help="comma-separated regular expressions on names; nine: the rows of the published means")
+    add("--shape", action="append", metavar=WORDS, help="this call of attention instead of the rows; several times")
+    add("--grid", action="store_true", help="the grid of grid.py instead of the rows; --rows then chooses cells")
+    for axis, sizes in grid.SIZES.items():
+        name, known = f"--grid-{axis.replace('_', '-')}", ",".join(map(str, sizes))
+        add(name, dest=axis, metavar="N,N", help=f"with --grid: others than {known}")
+    add("--seconds", type=float, help="for each row, with its preparation, about (default with --grid: 1.6)")
+    add("--threads", default="1,2", help="comma-separated (default: %(default)s)")
+    add("--isa", help="comma-separated (default: all that run here but scalar)")
+    add("--quick", action="store_true", help="few rounds: a smoke test")
+    for name in ("--peak", "--loops"):
+        add(name, help=argparse.SUPPRESS)
+    add("--worker", nargs="+", metavar="ISA, THREADS, ROWS", help=argparse.SUPPRESS)
+    return parser, parser.parse_args()
 
-    options.library = str(pathlib.Path(options.library).resolve())
+
+def numbers(parser, option, text):
+    if not re.fullmatch(r"[1-9]\d{0,5}(,[1-9]\d{0,5})*", text):
+        parser.error(f"{option} {text}: not numbers from 1 with commas between")
+    return [int(n) for n in text.split(",")]
+
+
+def chosen_names(parser, options):
+    """Of the rows, shapes or cells."""
+    words = options.rows.split(",") if options.rows else [""]
+    for word in words:
+        try:
+            re.compile(word)
+        except re.error as error:
+            parser.error(f"--rows {word}: {error}")
+    if options.shape and (options.grid or options.rows):
+        parser.error("--shape stands for all of the rows: not together with --rows or --grid")
+    for text in options.shape or []:
+        try:
+            shape_of_text(text)
+        except ValueError as error:
+            parser.error(f"--shape {text}: {error}; a shape is {WORDS}")
+    if options.shape:
+        return options.shape
+    sizes = {}
+    for axis, known in grid.SIZES.items():
+        given, option = getattr(options, axis), f"--grid-{axis.replace('_', '-')}"
+        if given and not options.grid:
+            parser.error(f"{option} needs --grid")
+        sizes[axis] = numbers(parser, option, given) if given else known
+    all_names = grid.cells(sizes) if options.grid else ROWS
+    names = [name for name in all_names if any(re.search(w, name) or group_of(name) == w for w in words)]
+    if not names:
+        shown = ", ".join(all_names if len(all_names) < 50 else [*all_names[:4], "...", all_names[-1]])
+        parser.error(f"--rows {options.rows}: none of {shown}")
+    return names
+
+
+def chosen_isas(parser, options):
     runnable = attn_c.Library(options.library).runnable_isas()
     isas = options.isa.split(",") if options.isa else [isa for isa in runnable if isa != "scalar"]
     for isa in isas:
@@ -266,46 +126,80 @@ def main():
             parser.error(f"--isa {isa}: this machine runs {', '.join(runnable)}")
         if isa != runnable[0] and isa not in LIMITS:
             parser.error(f"--isa {isa}: LIMITS does not say what holds the other libraries to it")
-    if not chosen_rows(options):
-        parser.error(f"--rows {options.rows}: none of {', '.join(ROWS)}")
-    threads = [int(n) for n in options.threads.split(",") if int(n) <= (os.cpu_count() or 1)]
+    return isas, runnable[0]
+
+
+def chosen_threads(parser, options):
+    threads = [n for n in numbers(parser, "--threads", options.threads) if n <= (os.cpu_count() or 1)]
     if not threads:
         parser.error(f"--threads {options.threads}: this machine has {os.cpu_count()}")
+    return threads
 
-    print(f"{cpu()}; {os.cpu_count()} cores")
-    results = []
+
+# ---- The races ----
+
+
+def run(command, env, names, failed):
+    """Yields what the process prints. One that dies is started again behind the row that it died of."""
+    while names:
+        child = subprocess.Popen([*command, *names], env=env, stdout=subprocess.PIPE, text=True)
+        started, done = False, None
+        for line in child.stdout:
+            result = json.loads(line)
+            started, done = True, result.get("row", done)
+            yield result
+        if child.wait() == 0:
+            return
+        if not started:
+            sys.exit("error: the process of the races did not start")
+        if child.returncode in (-signal.SIGINT, -signal.SIGTERM):
+            sys.exit("error: interrupted")
+        names = names[names.index(done) + 1 :] if done else names
+        failed.append(f"{names[0]}: the process ended with {child.returncode}")
+        print(f"{names[0]:<30}FAILED, the process ended with {child.returncode}", flush=True)
+        names = names[1:]
+
+
+def main():
+    parser, options = parse()
+    if options.worker:
+        isa, threads, *names = options.worker
+        return race.worker(options, isa, int(threads), names)
+
+    if not pathlib.Path(options.library).exists():
+        parser.error(f"--library {options.library}: does not exist (sh cmake/dev.sh peers builds it)")
+    options.library = str(pathlib.Path(options.library).resolve())
+    names = chosen_names(parser, options)
+    isas, best_isa = chosen_isas(parser, options)
+    threads = chosen_threads(parser, options)
+    output = options.output or f"build/{'grid' if options.grid else 'peers'}.json"
+    seconds = options.seconds or (1.6 if options.grid and not options.quick else 0.5 if options.grid else None)
+
+    print(f"{report.cpu()}; {os.cpu_count()} cores")
+    results, failed = [], []
     with tempfile.TemporaryDirectory() as folder:
-        common = ["--library", options.library, "--peak", str(build_peak(folder))]
-        common += ["--rows", options.rows] if options.rows else []
+        common = [sys.executable, __file__, "--library", options.library]
+        common += ["--peak", str(plain_loops.build_shared(folder, "peak", "peak.cpp", ["-O2"]))]
+        common += ["--seconds", str(seconds)] if seconds else []
         common += ["--quick"] if options.quick else []
         for isa, n in itertools.product(isas, threads):
-            print(f"\n{isa}, threads: {n}. Times in ms; ratio: best rival / attn; GFLOP/s of attn, and of the fma peak")
-            command = [sys.executable, __file__, *common, "--worker", isa, str(n)]
-            child = subprocess.Popen(command, env=environment(isa, runnable[0], n), stdout=subprocess.PIPE, text=True)
+            loops = plain_loops.build(folder, isa, best_isa)
+            command = [*common, *(["--loops", str(loops)] if loops else []), "--worker", isa, str(n)]
+            report.head(isa, n)
             mine = []
-            for line in child.stdout:
-                result = json.loads(line)
+            todo = [name for name in names if n == 1 or name not in SOFTMAX]  # softmax() is a call of one thread
+            for result in run(command, environment(isa, best_isa, n), todo, failed):
                 if "versions" in result:
-                    print("  " + "; ".join(f"{name} {value}" for name, value in result["versions"].items()))
-                    names = "".join(f"{name:>12}" for name in ["attn", *PEERS])
-                    print(f"{'row':<30}{names}{'ratio':>8}  GFLOP/s share  best rival")
+                    report.versions(result["versions"])
                     continue
-                show(result)
+                report.show(result)
                 mine.append(result)
                 results.append(result)
-                write(options.output, results)
-            if child.wait() != 0:
-                sys.exit(f"error: the process of {isa} with {n} threads failed")
-            summary(mine)
-    print(f"\nwrote {options.output}")
-    if not all(map(good, results)):
-        sys.exit("error: attn gave a wrong result")
-
-
-def write(path, results):
-    path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n")
+                report.write(output, options.csv, results)
+            for line in grid.summary(mine) if options.grid else report.summary(mine):
+                print(line)
+    print(f"\nwrote {output}{f' and {options.csv}' if options.csv else ''}")
+    report.end(results, failed)
 
 
 if __name__ == "__main__":

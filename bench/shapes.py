@@ -1,0 +1,62 @@
+"""The shape of a call of attention, from words: a line of rows.txt, or the value of --shape."""
+
+import re
+from typing import NamedTuple
+
+WORDS = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16]"
+NUMBERS = ("batch", "query heads", "KV heads", "queries", "keys", "head_dim")
+MOST, MOST_ELEMENTS = 1 << 20, 1 << 30  # of one number; of one tensor
+
+
+class Shape(NamedTuple):
+    batch: int
+    query_heads: int
+    kv_heads: int
+    queries: int
+    keys: int
+    head_dim: int
+    causal: bool = False
+    cache: str = "f32"  # the type of keys and values; query and output are f32
+
+    def flop(self):  # two products; causal needs half of each
+        B, Hq, _, Tq, Tk, D, causal, _ = self
+        return 4 * B * Hq * Tq * Tk * D / (2 if causal else 1)
+
+    def bytes(self):  # each tensor once
+        B, Hq, Hkv, Tq, Tk, D, _, cache = self
+        return 2 * B * D * (Hkv * Tk * (4 if cache == "f32" else 2) + 4 * Hq * Tq)
+
+
+def shape_of_words(words):
+    """Raises a ValueError that says what is wrong."""
+    sizes = []
+    for name, word in zip(NUMBERS, [*words, *[None] * len(NUMBERS)]):
+        if word is None:
+            raise ValueError(f"{name} is missing")
+        if not re.fullmatch("[0-9]{1,9}", word) or not 1 <= int(word) <= MOST:
+            raise ValueError(f'{name} is "{word}", not a number from 1 to {MOST}')
+        sizes.append(int(word))
+    shape = Shape(*sizes)
+    for word in words[len(NUMBERS) :]:
+        if word == "causal" and not shape.causal:
+            shape = shape._replace(causal=True)
+        elif word in ("f16", "bf16") and shape.cache == "f32":
+            shape = shape._replace(cache=word)
+        else:
+            raise ValueError(f'"{word}" is not causal or one of f16 and bf16, each once')
+    check(shape)
+    return shape
+
+
+def check(shape):
+    B, Hq, Hkv, Tq, Tk, D, causal, _ = shape
+    if Hq % Hkv:
+        raise ValueError(f"query heads must be a multiple of KV heads, not {Hq} and {Hkv}")
+    if causal and Tq != Tk:  # with others, systems differ in what causal means
+        raise ValueError(f"causal needs as many queries as keys, not {Tq} and {Tk}")
+    if max(B * Hq * Tq * D, B * Hkv * Tk * D, B * Hq * Tk) > MOST_ELEMENTS:
+        raise ValueError("a tensor would have more than 2^30 elements")
+
+
+def shape_of_text(text):
+    return shape_of_words(text.split(","))
