@@ -72,6 +72,7 @@ def parse():
         name, known = f"--grid-{axis.replace('_', '-')}", ",".join(map(str, sizes))
         add(name, dest=axis, metavar="N,N", help=f"with --grid: others than {known}")
     add("--seconds", type=float, help="for each row, with its preparation, about (default with --grid: 1.6)")
+    add("--least", action="store_true", help="the least of the rounds, not medians: where others use the machine")
     add("--threads", default="1,2", help="comma-separated (default: %(default)s)")
     add("--isa", help="comma-separated (default: all that run here but scalar)")
     add("--quick", action="store_true", help="few rounds: a smoke test")
@@ -181,11 +182,11 @@ def main():
         common = [sys.executable, __file__, "--library", options.library]
         common += ["--peak", str(plain_loops.build_shared(folder, "peak", "peak.cpp", ["-O2"]))]
         common += ["--seconds", str(seconds)] if seconds else []
-        common += ["--quick"] if options.quick else []
+        common += [flag for flag in ("--quick", "--least") if getattr(options, flag[2:])]
         for isa, n in itertools.product(isas, threads):
             loops = plain_loops.build(folder, isa, best_isa)
             command = [*common, *(["--loops", str(loops)] if loops else []), "--worker", isa, str(n)]
-            report.head(isa, n)
+            report.head(isa, n, options.least)
             mine = []
             todo = [name for name in names if n == 1 or name not in SOFTMAX]  # softmax() is a call of one thread
             for result in run(command, environment(isa, best_isa, n), todo, failed):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import math
 import pathlib
 import statistics
 import sys
@@ -24,9 +23,9 @@ def cpu():
     return f"{info.get('model name', 'unnamed CPU')}: {' '.join(f for f in wanted if f in features)}"
 
 
-def head(isa, threads):
+def head(isa, threads, least):
     print(
-        f"\n{isa}, threads: {threads}. Times in ms; ratio: best library / attn; /loops: loops / attn;"
+        f"\n{isa}, threads: {threads}. Times in ms, {'least' if least else 'medians'}; ratio: best library / attn; /loops: loops / attn;"
         " GFLOP/s of attn, and of the fma peak",
         flush=True,
     )
@@ -42,12 +41,15 @@ def show(result):
     def ms(x):
         return f"{x:12.4g}" if x else f"{'-':>12}"
 
+    def ratio(x):
+        return f"{x:8.2f}" if x else f"{'-':>8}"
+
     share = f"{result['peak_fraction']:5.0%}" if result["peak_fraction"] else "    -"
     gflops = f"{result['attn_gflops']:7.1f}" if result["attn_gflops"] else "      -"
     best = result["best_peer"]
     print(
         f"{result['row']:<30}{ms(result['attn_ms'])}{''.join(ms(result['peers'].get(p)) for p in PEERS)}"
-        f"{result['ratio'] or math.nan:8.2f}{result['loops_ratio'] or math.nan:8.2f}  {gflops} {share}"
+        f"{ratio(result['ratio'])}{ratio(result['loops_ratio'])}  {gflops} {share}"
         f"  {best or ''} {result['how'].get(best, '')}{'' if good(result) else '  WRONG'}{missing(result)}",
         flush=True,
     )
