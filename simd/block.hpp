@@ -46,7 +46,9 @@ void attend(
     State block) {
   score_block<Lanes>(queries, keys, visible, scratch);
   block_softmax<Lanes>(queries.count, visible, rule, scratch.scores, block);
-  weigh_values<Lanes>({queries.count, scratch.scores, keys, visible, block.output, block.output_stride});
+  weigh_values<Lanes>(
+      {queries.count, scratch.scores, keys, visible, block.output, block.output_stride,
+       strip_columns<Lanes>(keys, queries.count)});
 }
 
 // M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes
@@ -99,7 +101,7 @@ void weigh(
 }
 
 // One division a row, one product an element. Adding +0 turns -0 to +0: only in that sign may a chain that skipped its
-// first key differ from one that weighed it 0.
+// first key differ from one that weighed it 0. A NaN is given its bits in a second pass, as it is rare.
 template <class Lanes>
 bool finish_row(const float* o, float sum, float* out, std::ptrdiff_t n) {
   const Lanes inverse = Lanes::set1(sum == 0.0f ? 0.0f : 1.0f / sum), zero = Lanes::zero();
@@ -108,14 +110,19 @@ bool finish_row(const float* o, float sum, float* out, std::ptrdiff_t n) {
   for (; e + 16 <= n; e += 16) {
     const Lanes x = fma(Lanes::load(o + e), inverse, zero);
     zeros = fma(x, zero, zeros);
-    canonical_nan(x).store(out + e);
+    x.store(out + e);
   }
   if (e < n) {
     const Lanes x = fma(Lanes::load_first(o + e, n - e), inverse, zero);
     zeros = fma(x, zero, zeros);
-    canonical_nan(x).store_first(out + e, n - e);
+    x.store_first(out + e, n - e);
   }
-  return reduce_add(zeros) == 0.0f;
+  if (reduce_add(zeros) == 0.0f) return true;
+  for (e = 0; e < n; e += 16) {
+    const std::ptrdiff_t some = min(16, n - e);
+    canonical_nan(Lanes::load_first(out + e, some)).store_first(out + e, some);
+  }
+  return false;
 }
 
 }  // namespace

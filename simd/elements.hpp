@@ -4,13 +4,14 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "halves.hpp"
 #include "kernels.hpp"
 #include "numbers.hpp"
 
 namespace attn::simd {
 namespace {
 
-//   load(p)      sixteen elements as float lanes
+//   load(p)      sixteen elements as float lanes; load_first(p, n): the first n of them
 //   columns      how many stand in 32 bits; column<i>(x): the i-th of each 32-bit lane
 //   value_rows   rows of values in place that are multiplied at a time
 // value_rows was tuned in decode, with the keys in the caches. bf16, 4 query rows: 16 rows 31 ns a key, 64 rows 28.
@@ -24,6 +25,10 @@ struct Element<float> {
   template <class Lanes>
   static Lanes load(const float* p) {
     return Lanes::load(p);
+  }
+  template <class Lanes>
+  static Lanes load_first(const float* p, std::ptrdiff_t n) {
+    return Lanes::load_first(p, n);
   }
   template <int, class Lanes>
   static Lanes column(Lanes x) {
@@ -39,6 +44,10 @@ struct Element<f16> {
   static Lanes load(const f16* p) {
     return Lanes::load_f16(&p->bits);
   }
+  template <class Lanes>
+  [[gnu::noinline]] static Lanes load_first(const f16* p, std::ptrdiff_t n) {
+    return n == 16 ? load<Lanes>(p) : Lanes::of_f16(first_halves(&p->bits, n));
+  }
   template <int I, class Lanes>
   static Lanes column(Lanes x) {
     return I == 0 ? x.low_f16() : x.high_f16();
@@ -52,6 +61,10 @@ struct Element<bf16> {
   template <class Lanes>
   static Lanes load(const bf16* p) {
     return Lanes::load_bf16(&p->bits);
+  }
+  template <class Lanes>
+  [[gnu::noinline]] static Lanes load_first(const bf16* p, std::ptrdiff_t n) {
+    return n == 16 ? load<Lanes>(p) : Lanes::of_bf16(first_halves(&p->bits, n));
   }
   template <int I, class Lanes>
   static Lanes column(Lanes x) {
@@ -82,18 +95,21 @@ inline Lanes load(const T* p) {
   return Element<T>::template load<Lanes>(p);
 }
 
-// The first n lanes; the others are 0 and their memory is not touched. Halves take the way over the stack: no
-// instruction set here has a masked load of 16 bits.
+// The first n lanes, 1 <= n <= 16; the others are 0 and their memory is not touched.
+template <class Lanes, class T>
+inline Lanes load_first(const T* p, std::ptrdiff_t n) {
+  return Element<T>::template load_first<Lanes>(p, n);
+}
+
+// n <= 16 elements as floats: where they stand, or widened into `wide`.
 template <class Lanes>
-inline Lanes load_first(const float* p, std::ptrdiff_t n) {
-  return Lanes::load_first(p, n);
+inline const float* as_float(const float* p, std::ptrdiff_t, float (&)[16]) {
+  return p;
 }
 template <class Lanes, class Half>
-inline Lanes load_first(const Half* p, std::ptrdiff_t n) {
-  if (n >= 16) return load<Lanes>(p);
-  Half buffer[16] = {};
-  for (std::ptrdiff_t i = 0; i < n; ++i) buffer[i] = p[i];
-  return load<Lanes>(buffer);
+[[gnu::noinline]] const float* as_float(const Half* p, std::ptrdiff_t n, float (&wide)[16]) {
+  load_first<Lanes>(p, n).store(wide);
+  return wide;
 }
 
 template <class Lanes>

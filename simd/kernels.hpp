@@ -83,6 +83,8 @@ struct KeyBlock {
   DType value_type = DType::f32;
   std::ptrdiff_t key_stride = 0;
   std::ptrdiff_t value_stride = 0;
+  // In place: they are likely in memory, not in a cache, and are fetched ahead.
+  bool fetch_ahead = false;
   std::ptrdiff_t count = 0;
   std::ptrdiff_t value_dim = 0;
   // Packed values hold no NaN or Inf, so that a weight of 0 keeps them out.

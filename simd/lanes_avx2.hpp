@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "halves.hpp"
+
 namespace attn::simd {
 namespace {
 
@@ -15,20 +17,66 @@ inline __m256i first8(std::ptrdiff_t n) {
   return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane);
 }
 
-// clang-format off
-// The low halves of eight 32-bit lanes, widened.
-inline __m256 low_f16_8(__m256i x) {
-  const __m256i low = _mm256_and_si256(x, _mm256_set1_epi32(0xffff));
-  const __m256i packed = _mm256_permute4x64_epi64(_mm256_packus_epi32(low, low), 0x08);
-  return _mm256_cvtph_ps(_mm256_castsi256_si128(packed));
+inline __m128i load8(const std::uint16_t* p) { return _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)); }
+inline __m128i eight(const Halves& x, int word) {
+  return _mm_set_epi64x(static_cast<long long>(x.word[word + 1]), static_cast<long long>(x.word[word]));
 }
-inline __m256 high_f16_8(__m256i x) { return low_f16_8(_mm256_srli_epi32(x, 16)); }
+
+// clang-format off
+// The low halves of eight 32-bit lanes, then the high ones.
+inline __m256i low_then_high(__m256i x) {
+  const __m128i order = _mm_setr_epi8(0, 1, 4, 5, 8, 9, 12, 13, 2, 3, 6, 7, 10, 11, 14, 15);
+  return _mm256_permute4x64_epi64(_mm256_shuffle_epi8(x, _mm256_broadcastsi128_si256(order)), 0xd8);
+}
+inline __m256 low_f16_8(__m256i x) { return _mm256_cvtph_ps(_mm256_castsi256_si128(low_then_high(x))); }
+inline __m256 high_f16_8(__m256i x) { return _mm256_cvtph_ps(_mm256_extracti128_si256(low_then_high(x), 1)); }
 inline __m256 low_bf16_8(__m256i x) { return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16)); }
 inline __m256 high_bf16_8(__m256i x) {
   return _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(-65536)));
 }
 
+// Eight keys in one register: with sixteen, a product with keys in place would not fit into the registers.
+struct Avx2Keys {
+  static constexpr int width = 8;
+  static constexpr int step_lanes = 4;
+  // Accumulators under way: 4 query rows x 2 vectors of keys, or 2 x 4, or 1 x 4.
+  static constexpr int accumulators = 8;
+  static constexpr int most_vectors = 4;
+  static constexpr bool in_registers = true;
+
+  static Avx2Keys zero() { return {_mm256_setzero_ps()}; }
+  static Avx2Keys set1(float s) { return {_mm256_set1_ps(s)}; }
+  void store(float* p) const { _mm256_storeu_ps(p, v); }
+  Avx2Keys low_f16() const { return {low_f16_8(_mm256_castps_si256(v))}; }
+  Avx2Keys high_f16() const { return {high_f16_8(_mm256_castps_si256(v))}; }
+  Avx2Keys low_bf16() const { return {low_bf16_8(_mm256_castps_si256(v))}; }
+  Avx2Keys high_bf16() const { return {high_bf16_8(_mm256_castps_si256(v))}; }
+
+  __m256 v;
+};
+
+inline Avx2Keys fma(Avx2Keys a, Avx2Keys b, Avx2Keys c) { return {_mm256_fmadd_ps(a.v, b.v, c.v)}; }
+
+// 4x4 inside 128-bit halves. The upper halves come from memory: two thirds of the shuffles of whole registers.
+inline void transpose_rows(const char* rows, std::ptrdiff_t step, Avx2Keys (&x)[4]) {
+  __asm__("" : "+r"(rows));  // gcc would keep an address for each row, in memory
+  const char* const upper = rows + 4 * step;
+  const auto load = [&](std::ptrdiff_t i) {
+    const __m128 low = _mm_loadu_ps(reinterpret_cast<const float*>(rows + i * step));
+    const __m128 high = _mm_loadu_ps(reinterpret_cast<const float*>(upper + i * step));
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(low), high, 1);
+  };
+  const __m256 r0 = load(0), r1 = load(1), r2 = load(2), r3 = load(3);
+  const __m256 a = _mm256_unpacklo_ps(r0, r1), b = _mm256_unpackhi_ps(r0, r1);
+  const __m256 c = _mm256_unpacklo_ps(r2, r3), d = _mm256_unpackhi_ps(r2, r3);
+  x[0] = {_mm256_shuffle_ps(a, c, 0x44)};
+  x[1] = {_mm256_shuffle_ps(a, c, 0xee)};
+  x[2] = {_mm256_shuffle_ps(b, d, 0x44)};
+  x[3] = {_mm256_shuffle_ps(b, d, 0xee)};
+}
+
 struct Avx2Lanes {
+  using Keys = Avx2Keys;
   // Tile shape, 6 rows x 16 columns: 12 accumulators, 2 column registers and 1 broadcast of the 16 registers.
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
@@ -53,15 +101,14 @@ struct Avx2Lanes {
     const __m256i* const q = static_cast<const __m256i*>(p);
     return {_mm256_castsi256_ps(_mm256_loadu_si256(q)), _mm256_castsi256_ps(_mm256_loadu_si256(q + 1))};
   }
-  static Avx2Lanes load_f16(const std::uint16_t* p) {
-    const __m128i* const q = reinterpret_cast<const __m128i*>(p);
-    return {_mm256_cvtph_ps(_mm_loadu_si128(q)), _mm256_cvtph_ps(_mm_loadu_si128(q + 1))};
+  static Avx2Lanes of_f16(__m128i a, __m128i b) { return {_mm256_cvtph_ps(a), _mm256_cvtph_ps(b)}; }
+  static Avx2Lanes of_bf16(__m128i a, __m128i b) {
+    return {low_bf16_8(_mm256_cvtepu16_epi32(a)), low_bf16_8(_mm256_cvtepu16_epi32(b))};
   }
-  static Avx2Lanes load_bf16(const std::uint16_t* p) {
-    const __m128i* const q = reinterpret_cast<const __m128i*>(p);
-    return {low_bf16_8(_mm256_cvtepu16_epi32(_mm_loadu_si128(q))),
-            low_bf16_8(_mm256_cvtepu16_epi32(_mm_loadu_si128(q + 1)))};
-  }
+  static Avx2Lanes load_f16(const std::uint16_t* p) { return of_f16(load8(p), load8(p + 8)); }
+  static Avx2Lanes load_bf16(const std::uint16_t* p) { return of_bf16(load8(p), load8(p + 8)); }
+  static Avx2Lanes of_f16(const Halves& x) { return of_f16(eight(x, 0), eight(x, 2)); }
+  static Avx2Lanes of_bf16(const Halves& x) { return of_bf16(eight(x, 0), eight(x, 2)); }
   void store_f16(std::uint16_t* p) const {
     __m128i* const q = reinterpret_cast<__m128i*>(p);
     _mm_storeu_si128(q, _mm256_cvtps_ph(lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -151,37 +198,11 @@ inline float reduce_max(Avx2Lanes x) {
   return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-// The 8x8 transpose of one half of x[0..8): 2x2, then 4x4 inside 128-bit halves, then those.
-inline void transpose8(Avx2Lanes* x, __m256 Avx2Lanes::*half) {
-  const __m256 a0 = _mm256_unpacklo_ps(x[0].*half, x[1].*half), a1 = _mm256_unpackhi_ps(x[0].*half, x[1].*half);
-  const __m256 a2 = _mm256_unpacklo_ps(x[2].*half, x[3].*half), a3 = _mm256_unpackhi_ps(x[2].*half, x[3].*half);
-  const __m256 a4 = _mm256_unpacklo_ps(x[4].*half, x[5].*half), a5 = _mm256_unpackhi_ps(x[4].*half, x[5].*half);
-  const __m256 a6 = _mm256_unpacklo_ps(x[6].*half, x[7].*half), a7 = _mm256_unpackhi_ps(x[6].*half, x[7].*half);
-  const __m256 b0 = _mm256_shuffle_ps(a0, a2, 0x44), b1 = _mm256_shuffle_ps(a0, a2, 0xee);
-  const __m256 b2 = _mm256_shuffle_ps(a1, a3, 0x44), b3 = _mm256_shuffle_ps(a1, a3, 0xee);
-  const __m256 b4 = _mm256_shuffle_ps(a4, a6, 0x44), b5 = _mm256_shuffle_ps(a4, a6, 0xee);
-  const __m256 b6 = _mm256_shuffle_ps(a5, a7, 0x44), b7 = _mm256_shuffle_ps(a5, a7, 0xee);
-  x[0].*half = _mm256_permute2f128_ps(b0, b4, 0x20);
-  x[1].*half = _mm256_permute2f128_ps(b1, b5, 0x20);
-  x[2].*half = _mm256_permute2f128_ps(b2, b6, 0x20);
-  x[3].*half = _mm256_permute2f128_ps(b3, b7, 0x20);
-  x[4].*half = _mm256_permute2f128_ps(b0, b4, 0x31);
-  x[5].*half = _mm256_permute2f128_ps(b1, b5, 0x31);
-  x[6].*half = _mm256_permute2f128_ps(b2, b6, 0x31);
-  x[7].*half = _mm256_permute2f128_ps(b3, b7, 0x31);
-}
-
-// Four 8x8 transposes; the two off the diagonal change places.
-inline void transpose(Avx2Lanes (&x)[16]) {
-  transpose8(x, &Avx2Lanes::lo);
-  transpose8(x + 8, &Avx2Lanes::hi);
-  transpose8(x, &Avx2Lanes::hi);
-  transpose8(x + 8, &Avx2Lanes::lo);
-  for (int i = 0; i < 8; ++i) {
-    const __m256 t = x[i].hi;
-    x[i].hi = x[i + 8].lo;
-    x[i + 8].lo = t;
-  }
+inline void transpose_rows(const char* rows, std::ptrdiff_t step, Avx2Lanes (&x)[4]) {
+  Avx2Keys lo[4], hi[4];
+  transpose_rows(rows, step, lo);
+  transpose_rows(rows + 8 * step, step, hi);
+  for (int i = 0; i < 4; ++i) x[i] = {lo[i].v, hi[i].v};
 }
 
 }  // namespace

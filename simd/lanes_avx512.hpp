@@ -7,11 +7,20 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "halves.hpp"
+
 namespace attn::simd {
 namespace {
 
 // The first n lanes; 0 <= n <= 16.
 inline __mmask16 first(std::ptrdiff_t n) { return static_cast<__mmask16>((1u << n) - 1u); }
+
+inline __m256i load16(const std::uint16_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
+inline __m256i sixteen(const Halves& x) {
+  long long word[4];
+  for (int i = 0; i < 4; ++i) word[i] = static_cast<long long>(x.word[i]);
+  return _mm256_set_epi64x(word[3], word[2], word[1], word[0]);
+}
 
 // clang-format off
 struct Avx512Lanes {
@@ -19,6 +28,11 @@ struct Avx512Lanes {
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 4;
   static constexpr int score_rows = 4;
+  static constexpr int step_lanes = 16;
+  static constexpr int width = 16;
+  static constexpr int accumulators = 4;
+  static constexpr int most_vectors = 1;
+  using Keys = Avx512Lanes;
   static constexpr bool in_registers = true;
   static constexpr bool masked_loads_are_fast = true;
   static constexpr int exp_vectors = 4;
@@ -31,13 +45,14 @@ struct Avx512Lanes {
   void store_first(float* p, std::ptrdiff_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
 
   static Avx512Lanes load_bytes(const void* p) { return {_mm512_loadu_ps(p)}; }
-  static Avx512Lanes load_f16(const std::uint16_t* p) {
-    return {_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+  static Avx512Lanes of_f16(__m256i x) { return {_mm512_cvtph_ps(x)}; }
+  static Avx512Lanes of_bf16(__m256i x) {
+    return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16))};
   }
-  static Avx512Lanes load_bf16(const std::uint16_t* p) {
-    const __m512i x = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
-    return {_mm512_castsi512_ps(_mm512_slli_epi32(x, 16))};
-  }
+  static Avx512Lanes load_f16(const std::uint16_t* p) { return of_f16(load16(p)); }
+  static Avx512Lanes load_bf16(const std::uint16_t* p) { return of_bf16(load16(p)); }
+  static Avx512Lanes of_f16(const Halves& x) { return of_f16(sixteen(x)); }
+  static Avx512Lanes of_bf16(const Halves& x) { return of_bf16(sixteen(x)); }
   void store_f16(std::uint16_t* p) const {
     const __m256i halves = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);
@@ -107,20 +122,39 @@ inline float reduce_max(Avx512Lanes x) {
   return _mm_cvtss_f32(_mm_max_ss(c, _mm_movehdup_ps(c)));
 }
 
-// Three shuffles deep: 2x2 inside pairs of rows, 4x4 inside 128-bit parts, then the parts themselves.
-inline void transpose(Avx512Lanes (&x)[16]) {
-  __m512 t[16];
-  for (int i = 0; i < 16; i += 4) {
-    const __m512 a = _mm512_unpacklo_ps(x[i].v, x[i + 1].v), b = _mm512_unpackhi_ps(x[i].v, x[i + 1].v);
-    const __m512 c = _mm512_unpacklo_ps(x[i + 2].v, x[i + 3].v), d = _mm512_unpackhi_ps(x[i + 2].v, x[i + 3].v);
-    t[i + 0] = _mm512_shuffle_ps(a, c, 0x44);
-    t[i + 1] = _mm512_shuffle_ps(a, c, 0xee);
-    t[i + 2] = _mm512_shuffle_ps(b, d, 0x44);
-    t[i + 3] = _mm512_shuffle_ps(b, d, 0xee);
+// 4x4 inside 128-bit parts.
+inline void transpose4(const __m512 (&r)[4], __m512 (&x)[4]) {
+  const __m512 a = _mm512_unpacklo_ps(r[0], r[1]), b = _mm512_unpackhi_ps(r[0], r[1]);
+  const __m512 c = _mm512_unpacklo_ps(r[2], r[3]), d = _mm512_unpackhi_ps(r[2], r[3]);
+  x[0] = _mm512_shuffle_ps(a, c, 0x44);
+  x[1] = _mm512_shuffle_ps(a, c, 0xee);
+  x[2] = _mm512_shuffle_ps(b, d, 0x44);
+  x[3] = _mm512_shuffle_ps(b, d, 0xee);
+}
+
+inline void transpose_rows(const char* rows, std::ptrdiff_t step, Avx512Lanes (&x)[4]) {
+  const auto part = [&](std::ptrdiff_t i) { return _mm_loadu_ps(reinterpret_cast<const float*>(rows + i * step)); };
+  __m512 r[4], t[4];
+  for (int i = 0; i < 4; ++i) {
+    r[i] = _mm512_insertf32x4(_mm512_castps128_ps512(part(i)), part(i + 4), 1);
+    r[i] = _mm512_insertf32x4(_mm512_insertf32x4(r[i], part(i + 8), 2), part(i + 12), 3);
+  }
+  transpose4(r, t);
+  for (int i = 0; i < 4; ++i) x[i].v = t[i];
+}
+
+// 4x4 inside 128-bit parts, then the parts themselves. Four calls of the above have half the shuffles, gained nothing
+// in the caches and lost from memory.
+inline void transpose_rows(const char* rows, std::ptrdiff_t step, Avx512Lanes (&x)[16]) {
+  __m512 t[4][4];
+  for (int i = 0; i < 4; ++i) {
+    __m512 r[4];
+    for (int k = 0; k < 4; ++k) r[k] = _mm512_loadu_ps(rows + (4 * i + k) * step);
+    transpose4(r, t[i]);
   }
   for (int i = 0; i < 4; ++i) {
-    const __m512 a = _mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), b = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0x88);
-    const __m512 c = _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd), d = _mm512_shuffle_f32x4(t[i + 8], t[i + 12], 0xdd);
+    const __m512 a = _mm512_shuffle_f32x4(t[0][i], t[1][i], 0x88), b = _mm512_shuffle_f32x4(t[2][i], t[3][i], 0x88);
+    const __m512 c = _mm512_shuffle_f32x4(t[0][i], t[1][i], 0xdd), d = _mm512_shuffle_f32x4(t[2][i], t[3][i], 0xdd);
     x[i + 0].v = _mm512_shuffle_f32x4(a, b, 0x88);
     x[i + 4].v = _mm512_shuffle_f32x4(c, d, 0x88);
     x[i + 8].v = _mm512_shuffle_f32x4(a, b, 0xdd);

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "halves.hpp"
+
 namespace attn::simd {
 namespace {
 
@@ -20,6 +22,11 @@ struct NeonLanes {
   static constexpr int tile_rows = 6;
   static constexpr int tile_vectors = 1;
   static constexpr int score_rows = 4;
+  static constexpr int step_lanes = 4;
+  static constexpr int width = 16;
+  static constexpr int accumulators = 4;
+  static constexpr int most_vectors = 2;
+  using Keys = NeonLanes;
   static constexpr bool in_registers = true;
   static constexpr bool masked_loads_are_fast = true;
   static constexpr int exp_vectors = 1;
@@ -53,14 +60,26 @@ struct NeonLanes {
     for (int i = 0; i < 4; ++i) x.v[i] = vreinterpretq_f32_u8(vld1q_u8(q + 16 * i));
     return x;
   }
+  static float32x4_t of_f16_4(uint16x4_t x) { return vcvt_f32_f16(vreinterpret_f16_u16(x)); }
+  static float32x4_t of_bf16_4(uint16x4_t x) { return vreinterpretq_f32_u32(vshll_n_u16(x, 16)); }
   static NeonLanes load_f16(const std::uint16_t* p) {
     NeonLanes x;
-    for (int i = 0; i < 4; ++i) x.v[i] = vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p + 4 * i)));
+    for (int i = 0; i < 4; ++i) x.v[i] = of_f16_4(vld1_u16(p + 4 * i));
     return x;
   }
   static NeonLanes load_bf16(const std::uint16_t* p) {
     NeonLanes x;
-    for (int i = 0; i < 4; ++i) x.v[i] = vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16));
+    for (int i = 0; i < 4; ++i) x.v[i] = of_bf16_4(vld1_u16(p + 4 * i));
+    return x;
+  }
+  static NeonLanes of_f16(const Halves& h) {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i) x.v[i] = of_f16_4(vcreate_u16(h.word[i]));
+    return x;
+  }
+  static NeonLanes of_bf16(const Halves& h) {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i) x.v[i] = of_bf16_4(vcreate_u16(h.word[i]));
     return x;
   }
   void store_f16(std::uint16_t* p) const {
@@ -182,25 +201,20 @@ inline float reduce_max(NeonLanes x) {
   return m;
 }
 
-// Sixteen 4x4 transposes; block (i, j) lands at (j, i).
-inline void transpose(NeonLanes (&x)[16]) {
-  for (int i = 0; i < 4; ++i)
-    for (int j = 0; j <= i; ++j) {
-      float32x4_t block[2][4];
-      for (int side = 0; side < 2; ++side) {
-        const int row = 4 * (side ? j : i), part = side ? i : j;
-        const float32x4x2_t ab = vtrnq_f32(x[row].v[part], x[row + 1].v[part]);
-        const float32x4x2_t cd = vtrnq_f32(x[row + 2].v[part], x[row + 3].v[part]);
-        for (int k = 0; k < 2; ++k) {
-          block[side][k] = vcombine_f32(vget_low_f32(ab.val[k]), vget_low_f32(cd.val[k]));
-          block[side][k + 2] = vcombine_f32(vget_high_f32(ab.val[k]), vget_high_f32(cd.val[k]));
-        }
-      }
-      for (int k = 0; k < 4; ++k) {
-        x[4 * j + k].v[i] = block[0][k];
-        x[4 * i + k].v[j] = block[1][k];
-      }
+// Four 4x4 transposes.
+inline void transpose_rows(const char* rows, std::ptrdiff_t step, NeonLanes (&x)[4]) {
+  for (int part = 0; part < 4; ++part) {
+    float32x4_t r[4];
+    for (int i = 0; i < 4; ++i) {
+      const std::uint8_t* const row = reinterpret_cast<const std::uint8_t*>(rows + (4 * part + i) * step);
+      r[i] = vreinterpretq_f32_u8(vld1q_u8(row));
     }
+    const float32x4x2_t ab = vtrnq_f32(r[0], r[1]), cd = vtrnq_f32(r[2], r[3]);
+    for (int k = 0; k < 2; ++k) {
+      x[k].v[part] = vcombine_f32(vget_low_f32(ab.val[k]), vget_low_f32(cd.val[k]));
+      x[k + 2].v[part] = vcombine_f32(vget_high_f32(ab.val[k]), vget_high_f32(cd.val[k]));
+    }
+  }
 }
 
 }  // namespace

@@ -5,14 +5,22 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "halves.hpp"
+
 namespace attn::simd {
 namespace {
 
 struct ScalarLanes {
   // A tile of the streaming path has tile_rows rows and 16 * tile_vectors columns; any shape gives the same bits.
-  static constexpr int tile_rows = 4;
+  static constexpr int tile_rows = 2;
   static constexpr int tile_vectors = 1;
+  // A product with keys in place: query rows, groups of sixteen keys, and 32-bit lanes of each key that are under way.
   static constexpr int score_rows = 1;
+  static constexpr int step_lanes = 4;
+  static constexpr int width = 16;
+  static constexpr int accumulators = 1;
+  static constexpr int most_vectors = 1;
+  using Keys = ScalarLanes;
   // Vectors in memory: unrolled loops over them gain nothing, and were a sixth of the archive.
   static constexpr bool in_registers = false;
   static constexpr bool masked_loads_are_fast = true;
@@ -49,32 +57,42 @@ struct ScalarLanes {
     return x;
   }
   // Halves, widened; and the first and the second half of every 32-bit lane, widened. (2 bytes each, little-endian.)
-  static ScalarLanes load_f16(const std::uint16_t* p) {
+  [[gnu::noinline]] static ScalarLanes load_f16(const std::uint16_t* p) {
     ScalarLanes x;
     for (int i = 0; i < 16; ++i) x.v[i] = from_f16(p[i]);
     return x;
   }
-  static ScalarLanes load_bf16(const std::uint16_t* p) {
+  static ScalarLanes of_f16(const Halves& h) {
+    std::uint16_t x[16];
+    __builtin_memcpy(x, h.word, sizeof x);
+    return load_f16(x);
+  }
+  static ScalarLanes of_bf16(const Halves& h) {
+    std::uint16_t x[16];
+    __builtin_memcpy(x, h.word, sizeof x);
+    return load_bf16(x);
+  }
+  [[gnu::noinline]] static ScalarLanes load_bf16(const std::uint16_t* p) {
     ScalarLanes x;
     for (int i = 0; i < 16; ++i) x.v[i] = from_bits(static_cast<std::uint32_t>(p[i]) << 16);
     return x;
   }
-  ScalarLanes low_f16() const {
+  [[gnu::noinline]] ScalarLanes low_f16() const {
     ScalarLanes x;
     for (int i = 0; i < 16; ++i) x.v[i] = from_f16(to_bits(v[i]) & 0xffff);
     return x;
   }
-  ScalarLanes high_f16() const {
+  [[gnu::noinline]] ScalarLanes high_f16() const {
     ScalarLanes x;
     for (int i = 0; i < 16; ++i) x.v[i] = from_f16(to_bits(v[i]) >> 16);
     return x;
   }
-  ScalarLanes low_bf16() const {
+  [[gnu::noinline]] ScalarLanes low_bf16() const {
     ScalarLanes x;
     for (int i = 0; i < 16; ++i) x.v[i] = from_bits(to_bits(v[i]) << 16);
     return x;
   }
-  ScalarLanes high_bf16() const {
+  [[gnu::noinline]] ScalarLanes high_bf16() const {
     ScalarLanes x;
     for (int i = 0; i < 16; ++i) x.v[i] = from_bits(to_bits(v[i]) & 0xffff0000u);
     return x;
@@ -212,14 +230,13 @@ inline float reduce_max(ScalarLanes x) {
   return x.v[0];
 }
 
-// x[i].v[j] and x[j].v[i] change places.
-inline void transpose(ScalarLanes (&x)[16]) {
-  for (int i = 0; i < 16; ++i)
-    for (int j = 0; j < i; ++j) {
-      const float t = x[i].v[j];
-      x[i].v[j] = x[j].v[i];
-      x[j].v[i] = t;
-    }
+// Sixteen rows, `step` bytes apart, at any alignment: x[i] = their 32-bit lane i. Four lanes, or as many as step_lanes.
+inline void transpose_rows(const char* rows, std::ptrdiff_t step, ScalarLanes (&x)[4]) {
+  for (int j = 0; j < 16; ++j) {
+    float lanes[4];
+    __builtin_memcpy(lanes, rows + j * step, sizeof lanes);
+    for (int i = 0; i < 4; ++i) x[i].v[j] = lanes[i];
+  }
 }
 
 }  // namespace

@@ -12,24 +12,26 @@
 namespace attn::simd {
 namespace {
 
-// Sixteen keys [16, head_dim] into a panel [head_dim, 16], whose rows are `width` floats apart; keys from `count` on
-// are 0 and not read.
+// The first `count` of sixteen keys [16, head_dim] into a panel [head_dim, 16], whose rows are `width` floats apart;
+// keys from `count` on are 0 and not read.
 template <class Lanes, class T>
 void transpose_into_panel(
-    const T* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* panel,
-    std::ptrdiff_t width) {
-  constexpr std::ptrdiff_t columns = Element<T>::columns;
-  static_assert(columns <= 2, "below, one column or two are taken out of 32 bits");
-  for (std::ptrdiff_t d = 0; d < head_dim; d += 16 * columns) {
-    Lanes x[16];
-    prefetch_keys(keys, stride, d, head_dim);
-    transpose_keys(keys + d, stride, {0, count}, head_dim - d, x);
-    for (std::ptrdiff_t i = 0; i < 16 && d + columns * i < head_dim; ++i) {
-      float* const row = panel + (d + columns * i) * width;
-      Element<T>::template column<0>(x[i]).store(row);
-      if (columns == 2 && d + 2 * i + 1 < head_dim) Element<T>::template column<1>(x[i]).store(row + width);
+    KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* panel, std::ptrdiff_t width) {
+  using Keys = typename Lanes::Keys;
+  constexpr std::ptrdiff_t columns = columns_of<T, 4>;
+  std::ptrdiff_t d = 0, fetched = 0;
+  for (; count >= 16 && d + columns <= head_dim; d += columns) {
+    for (; fetched * head_dim < 16 * (d + columns); ++fetched)
+      prefetch_row(keys.first + fetched * keys.stride, keys.stride, head_dim);
+    for (std::ptrdiff_t j = 0; j < 16; j += Keys::width) {
+      Keys x[4];
+      transpose_rows(keys.at(j * keys.stride + d), keys.step(), x);
+      for_each_column<T>(x, d, [&](std::ptrdiff_t e, Keys key) { key.store(panel + e * width + j); });
     }
   }
+  if (d < head_dim)
+    for_each_column_of_part<Lanes>(
+        keys, count, d, head_dim, [&](std::ptrdiff_t e, Lanes key) { key.store(panel + e * width); });
 }
 
 template <class Lanes>
@@ -39,7 +41,8 @@ void pack_keys(
   with_type(keys, type, [&](const auto* p) {
     for (std::ptrdiff_t j = 0; j < round_up(count, width); j += 16)
       transpose_into_panel<Lanes>(
-          p + j * stride, stride, count - j, head_dim, packed + j / width * width * head_dim + j % width, width);
+          KeyRows{p + j * stride, stride}, count - j, head_dim, packed + j / width * width * head_dim + j % width,
+          width);
   });
 }
 

@@ -20,15 +20,12 @@ inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrd
       __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
 }
 
-// While columns [d, d + step) of sixteen keys are transposed, fetches that share of the keys rows_ahead further on. Row
-// after row, because a CPU's own prefetcher follows what is read in order.
+// Fetches the row that stands rows_ahead rows (of halves twice as many) behind this one. Called row after row, because
+// a CPU's own prefetcher follows what is read in order.
 template <class T>
-inline void prefetch_keys(const T* keys, std::ptrdiff_t stride, std::ptrdiff_t d, std::ptrdiff_t head_dim) {
-  constexpr std::ptrdiff_t line = 64 / sizeof(T), step = 16 * sizeof(float) / sizeof(T);
-  const std::ptrdiff_t first = 16 * d / head_dim, last = min(16, 16 * (d + step) / head_dim);
-  for (std::ptrdiff_t i = first; i < last; ++i)
-    for (std::ptrdiff_t e = 0; e < head_dim; e += line)
-      __builtin_prefetch(keys + (rows_ahead * (step / 16) + i) * stride + e, 0, 2);
+inline void prefetch_row(const T* row, std::ptrdiff_t stride, std::ptrdiff_t columns) {
+  constexpr std::ptrdiff_t line = 64 / sizeof(T), ahead = rows_ahead * static_cast<std::ptrdiff_t>(4 / sizeof(T));
+  for (std::ptrdiff_t e = 0; e < columns; e += line) __builtin_prefetch(row + ahead * stride + e, 0, 2);
 }
 
 }  // namespace

@@ -27,7 +27,7 @@ bool product_overflows(const Visible& v, std::ptrdiff_t r, const float* s) {
 // The maximum of a row, and whether all that it sees is finite. Lanes of its first and last vector that it does not see
 // become -inf.
 template <class Lanes>
-float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& finite) {
+[[gnu::noinline]] float max_of_vectors(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& finite) {
   const Lanes none = Lanes::set1(-infinity), zero = Lanes::zero();
   Lanes m[4] = {none, none, none, none}, zeros[2] = {zero, zero};  // AVX2 has registers for no more
   const auto edge = [&](std::ptrdiff_t j) {
@@ -60,19 +60,26 @@ float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& fin
   return reduce_max(max(max(m[0], m[1]), max(m[2], m[3])));
 }
 
+// The same, quicker for one whole vector: short rows are many.
+template <class Lanes>
+inline float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& finite) {
+  if (begin % 16 != 0 || end != begin + 16) return max_of_vectors<Lanes>(s, begin, end, finite);
+  const Lanes x = Lanes::load(s + begin);
+  finite = reduce_add(x * Lanes::zero()) == 0.0f;
+  return reduce_max(x);
+}
+
 // A row's maximum, and whether the product with some key that it sees was not finite.
 struct Prepared {
   float max;
   bool overflowed;
 };
 
-// The scores s[j] of row r as the softmax sees them. Excluded keys are -inf to the ends of the range's first and last
-// vector, so that the passes over a row run over whole vectors.
+// Rows with steps, or a mask.
 template <class Lanes>
-Prepared prepare_row(const Visible& v, const ScoreRule& rule, std::ptrdiff_t r, float* s) {
+[[gnu::noinline]] Prepared prepare_stepped_row(const Visible& v, const ScoreRule& rule, std::ptrdiff_t r, float* s) {
   const std::ptrdiff_t begin = v.begin[r], end = v.end[r], first = begin / 16 * 16;
-  Prepared row{0, false};
-  if (rule.steps || masked(v, r)) row.overflowed = product_overflows<Lanes>(v, r, s);
+  Prepared row{0, product_overflows<Lanes>(v, r, s)};
   if (rule.steps) {
     RowSteps steps = rule.row_steps[r];
     steps.distance -= static_cast<float>(first);
@@ -82,12 +89,21 @@ Prepared prepare_row(const Visible& v, const ScoreRule& rule, std::ptrdiff_t r, 
   if (masked(v, r)) {
     exclude_keys<Lanes>(s, v.allowed[r], first, end);
     row.max = max_of_row<Lanes, false>(s + first, (end - first + 15) / 16 * 16);
-    return row;
+  } else {
+    bool finite;
+    row.max = max_of_range<Lanes>(s, begin, end, finite);
   }
-  bool finite;
-  row.max = max_of_range<Lanes>(s, begin, end, finite);
-  if (!rule.steps) row.overflowed = !finite;
   return row;
+}
+
+// The scores s[j] of row r as the softmax sees them. Excluded keys are -inf to the ends of the range's first and last
+// vector, so that the passes over a row run over whole vectors.
+template <class Lanes>
+inline Prepared prepare_row(const Visible& v, const ScoreRule& rule, std::ptrdiff_t r, float* s) {
+  if (rule.steps || masked(v, r)) return prepare_stepped_row<Lanes>(v, rule, r, s);
+  bool finite;
+  const float m = max_of_range<Lanes>(s, v.begin[r], v.end[r], finite);
+  return {m, !finite};
 }
 
 }  // namespace

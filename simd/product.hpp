@@ -25,10 +25,22 @@ struct Product {
   float* c;
   std::ptrdiff_t c_stride;
   bool accumulate;  // start from c and not from 0
+  bool fetch_ahead;  // rows of b, which come from memory
   std::ptrdiff_t tail;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
+  const float* last;  // halves in place: the last vector, widened, [depth, 16]; null if it is whole
 };
 
 enum class Source { packed, in_place, in_place_tail };  // tail: the last vector may be partial
+
+// The last vector of columns of row k of b, `tail` of them; of halves, where there is a tail, from `last`.
+template <class Lanes>
+inline Lanes load_tail(const Product& p, const float* column, std::ptrdiff_t) {
+  return load_first<Lanes>(column, p.tail);
+}
+template <class Lanes, class Half>
+inline Lanes load_tail(const Product& p, const Half* column, std::ptrdiff_t k) {
+  return p.last ? Lanes::load(p.last + 16 * k) : load<Lanes>(column);
+}
 
 template <class Lanes, int Rows, int Vectors, Source From, class T>
 void multiply_tile(const Product& p) {
@@ -36,6 +48,7 @@ void multiply_tile(const Product& p) {
   const float* a = p.a;
   const T* b = static_cast<const T*>(p.b);
   float* const c = p.c;
+  const bool fetch_ahead = p.fetch_ahead;
   const std::ptrdiff_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
 
   Lanes acc[Rows][Vectors];
@@ -52,13 +65,10 @@ void multiply_tile(const Product& p) {
   }
   for (std::ptrdiff_t k = 0; k < p.depth; ++k, ++a, b += b_stride) {
     Lanes column[Vectors];
-    if constexpr (From != Source::packed)
-#pragma GCC unroll 8
-      for (int v = 0; v < Vectors; v += 4 / sizeof(T))
-        __builtin_prefetch(b + rows_ahead * (4 / sizeof(T)) * b_stride + 16 * v, 0, 2);
+    if (From != Source::packed && fetch_ahead) prefetch_row(b, b_stride, 16 * Vectors);
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v)
-      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? load_first<Lanes>(b + 16 * v, p.tail)
+      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? load_tail<Lanes>(p, b + 16 * v, k)
                                                                     : load<Lanes>(b + 16 * v);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {

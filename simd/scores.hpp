@@ -38,7 +38,7 @@ void score_panels(const Queries& q, const KeyBlock& k, const Visible& v, const S
       multiply<Lanes, Source::packed>(
           rows, vectors,
           {q.rows + r * q.stride, q.stride, static_cast<const float*>(k.keys) + j * q.head_dim, width, q.head_dim,
-           scratch.scores + r * score_stride + j, score_stride, false, 16});
+           scratch.scores + r * score_stride + j, score_stride, false, false, 16, nullptr});
     }
   }
 }
@@ -48,70 +48,174 @@ template <class T>
 struct KeysInPlace {
   const T* first;
   std::ptrdiff_t stride;
+  bool fetch_ahead;
+
+  KeyRows<T> at(std::ptrdiff_t j) const { return {first + j * stride, stride}; }
 };
 template <class T>
-KeysInPlace(const T*, std::ptrdiff_t) -> KeysInPlace<T>;
+KeysInPlace(const T*, std::ptrdiff_t, bool) -> KeysInPlace<T>;
 
-// scores[i][j .. j + 16) of `Rows` query rows; rows from `count` on repeat the last one.
-// Sixteen keys are transposed in registers and used at once while the next are fetched: transposing in a pass of its
-// own left the memory idle during the products.
-template <class Lanes, int Rows, class T>
-void score_in_place(
-    const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen, float* scores) {
-  constexpr int columns = Element<T>::columns;
-  static_assert(columns <= 2, "below, one column or two are taken out of 32 bits");
-  const T* const sixteen = keys.first + j * keys.stride;
-  const float* row[Rows];
-  for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(r + i, q.count - 1) * q.stride;
-  Lanes acc[Rows];
-  for (int i = 0; i < Rows; ++i) acc[i] = Lanes::zero();
-  const auto add = [&](Lanes x, std::ptrdiff_t d) {
-#pragma GCC unroll 8
-    for (int i = 0; i < Rows; ++i) acc[i] = fma(Lanes::set1(row[i][d]), x, acc[i]);
-  };
-  for (std::ptrdiff_t d = 0; d < q.head_dim; d += 16 * columns) {
-    Lanes x[16];
-    if (r == 0) prefetch_keys(sixteen, keys.stride, d, q.head_dim);
-    transpose_keys(sixteen + d, keys.stride, {seen.begin - j, seen.end - j}, q.head_dim - d, x);
-    if (Lanes::in_registers && d + 16 * columns <= q.head_dim) {
-#pragma GCC unroll 16
-      for (int k = 0; k < 16; ++k) {
-        add(Element<T>::template column<0>(x[k]), d + columns * k);
-        if constexpr (columns == 2) add(Element<T>::template column<1>(x[k]), d + columns * k + 1);
-      }
-    } else {
-      for (std::ptrdiff_t k = 0; k < 16 && d + columns * k < q.head_dim; ++k) {
-        add(Element<T>::template column<0>(x[k]), d + columns * k);
-        if (columns == 2 && d + 2 * k + 1 < q.head_dim) add(Element<T>::template column<1>(x[k]), d + 2 * k + 1);
-      }
-    }
+// scores[r][0, 16) of all rows += the columns from `from` on of `count` keys: those that fill no whole step. Not
+// inlined, as it is rare.
+template <class Lanes, class T>
+[[gnu::noinline]] void add_columns(
+    const Queries& q, KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t from, float* scores) {
+  for (std::ptrdiff_t r = 0; r < q.count; ++r) {
+    const float* const row = q.rows + r * q.stride;
+    Lanes acc = Lanes::load(scores + r * score_stride);
+    for_each_column_of_part<Lanes>(
+        keys, count, from, q.head_dim, [&](std::ptrdiff_t d, Lanes x) { acc = fma(Lanes::set1(row[d]), x, acc); });
+    acc.store(scores + r * score_stride);
   }
-  for (int i = 0; i < Rows; ++i) acc[i].store(scores + min(r + i, q.count - 1) * score_stride + j);
+}
+
+// s[i] += sum over e < columns, at most 16, of row[e] * key[i][e]: one chain for each of `Count` keys.
+template <int Count>
+inline void add_few(const float* row, const float* const (&key)[4], std::ptrdiff_t columns, float* s) {
+  float acc[Count];
+  for (int i = 0; i < Count; ++i) acc[i] = s[i];
+  const auto add = [&](std::ptrdiff_t e) {
+    for (int i = 0; i < Count; ++i) acc[i] = __builtin_fmaf(row[e], key[i][e], acc[i]);
+  };
+  if (columns == 16) {
+#pragma GCC unroll 16
+    for (int e = 0; e < 16; ++e) add(e);
+  } else {
+    for (std::ptrdiff_t e = 0; e < columns; ++e) add(e);
+  }
+  for (int i = 0; i < Count; ++i) s[i] = acc[i];
+}
+// The same for all rows from column d on.
+[[gnu::noinline]] void add_few_of_rows(
+    const Queries& q, const float* const (&key)[4], std::ptrdiff_t count, std::ptrdiff_t d, float* scores) {
+  for (std::ptrdiff_t r = 0; r < q.count; ++r, scores += score_stride) {
+    const float* const row = q.rows + r * q.stride + d;
+    count == 1 ? add_few<1>(row, key, min(16, q.head_dim - d), scores)
+               : add_few<4>(row, key, min(16, q.head_dim - d), scores);
+  }
+}
+
+// scores[r][0, count) += all rows against fewer keys than a vector has lanes, key by key: the chains are the same.
+// Lanes up to the next multiple of four are written too.
+template <class Lanes, class T>
+void score_few(const Queries& q, KeyRows<T> keys, std::ptrdiff_t count, float* scores) {
+  for (std::ptrdiff_t j = 0; j < count; j += 4)
+    for (std::ptrdiff_t d = 0; d < q.head_dim; d += 16) {
+      float wide[4][16];
+      const float* key[4];
+      for (int i = 0; i < 4; ++i)
+        key[i] =
+            as_float<Lanes>(keys.first + min(j + i, count - 1) * keys.stride + d, min(16, q.head_dim - d), wide[i]);
+      add_few_of_rows(q, key, count, d, scores + j);
+    }
+}
+
+// scores[i][j] of `Rows` query rows, but for columns at the end that fill no step of four lanes; rows from q.count on
+// repeat the last one. The keys are `Vectors` vectors of them, whose first keys are `apart` from each other.
+// Keys are transposed in registers and used at once while the next are fetched: transposing in a pass of its own left
+// the memory idle during the products. Several vectors hide the latency of one vector's chain.
+template <class Keys, int Rows, int Vectors, class T>
+void score_vectors(const Queries& q, KeyRows<T> keys, std::ptrdiff_t apart, bool fetch_ahead, float* scores) {
+  constexpr int lanes = Keys::step_lanes;
+  constexpr std::ptrdiff_t columns = columns_of<T, lanes>, count = Vectors * Keys::width;
+  const std::ptrdiff_t step = keys.step(), head_dim = q.head_dim;
+  const float* row[Rows];
+  for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(i, q.count - 1) * q.stride;
+  Keys acc[Vectors][Rows];
+#pragma GCC unroll 8
+  for (int v = 0; v < Vectors; ++v)
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) acc[v][i] = Keys::zero();
+  std::ptrdiff_t d = 0, fetched = 0;
+  const auto add_step = [&](auto& x) {
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) {
+      transpose_rows(keys.at(d) + v * apart * step, step, x);
+      for_each_column<T>(x, d, [&](std::ptrdiff_t column, Keys key) {
+#pragma GCC unroll 8
+        for (int i = 0; i < Rows; ++i) acc[v][i] = fma(Keys::set1(row[i][column]), key, acc[v][i]);
+      });
+    }
+  };
+  for (; d + columns <= head_dim; d += columns) {
+    if (fetch_ahead)
+      for (; fetched * head_dim < count * (d + columns); ++fetched)
+        prefetch_row(keys.first + fetched * keys.stride, keys.stride, head_dim);
+    Keys x[lanes];
+    add_step(x);
+  }
+  if constexpr (lanes > 4)
+    for (; d + columns_of<T, 4> <= head_dim; d += columns_of<T, 4>) {
+      Keys x[4];
+      add_step(x);
+    }
+#pragma GCC unroll 8
+  for (int v = 0; v < Vectors; ++v)
+#pragma GCC unroll 8
+    for (int i = 0; i < Rows; ++i) acc[v][i].store(scores + min(i, q.count - 1) * score_stride + v * apart);
+}
+
+// At most `Rows` query rows against the keys of a span, at least a vector of them. Where keys are left over, the last
+// vectors repeat keys of those before, for the same scores.
+template <class Lanes, int Rows, class T>
+void score_span(const Queries& q, const KeysInPlace<T>& keys, KeySpan span, float* scores) {
+  using Keys = typename Lanes::Keys;
+  constexpr int many = static_cast<int>(max(1, min(Keys::most_vectors, Keys::accumulators / Rows)));
+  constexpr int few = static_cast<int>(min(many, 2));
+  constexpr std::ptrdiff_t step = columns_of<T, 4>;
+  std::ptrdiff_t j = span.begin;
+  for (; j + Keys::width * many <= span.end; j += Keys::width * many)
+    score_vectors<Keys, Rows, many>(q, keys.at(j), Keys::width, keys.fetch_ahead, scores + j);
+  for (; j < span.end; j += Keys::width * few) {
+    const std::ptrdiff_t first = max(span.begin, min(j, span.end - Keys::width * few));
+    const std::ptrdiff_t apart = min(Keys::width, span.end - first - Keys::width);
+    score_vectors<Keys, Rows, few>(q, keys.at(first), apart, keys.fetch_ahead, scores + first);
+  }
+  const std::ptrdiff_t whole = q.head_dim / step * step;
+  if (whole == q.head_dim) return;
+  for (j = span.begin; j < span.end; j += 16)
+    add_columns<Lanes>(q, keys.at(j), min(16, span.end - j), whole, scores + j);
 }
 
 // Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::score_rows. Three rows would need a kernel of
 // their own.
 template <class Lanes, class T>
-void score_rows_in_place(
-    const Queries& q, std::ptrdiff_t r, const KeysInPlace<T>& keys, std::ptrdiff_t j, KeySpan seen, float* scores) {
-  const std::ptrdiff_t rows = q.count - r;
-  if (rows == 1) return score_in_place<Lanes, 1>(q, r, keys, j, seen, scores);
+void score_rows_of_span(const Queries& q, const KeysInPlace<T>& keys, KeySpan span, float* scores) {
+  if (Lanes::score_rows == 1 || q.count == 1) return score_span<Lanes, 1>(q, keys, span, scores);
   if constexpr (Lanes::score_rows > 1) {
-    if (rows == 2) return score_in_place<Lanes, 2>(q, r, keys, j, seen, scores);
-    return score_in_place<Lanes, Lanes::score_rows>(q, r, keys, j, seen, scores);
-  } else {
-    return score_in_place<Lanes, 1>(q, r, keys, j, seen, scores);
+    if (q.count == 2) return score_span<Lanes, 2>(q, keys, span, scores);
+    return score_span<Lanes, Lanes::score_rows>(q, keys, span, scores);
   }
 }
 
+// Scores of all rows for the keys that any of them sees. Lanes of the first and the last vector that stand for no such
+// key are finite.
 template <class Lanes>
 void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, float* scores) {
+  constexpr std::ptrdiff_t chunk = 64;  // keys that stay in L1 while one row after the other is multiplied
   const KeySpan seen = visible_keys(v, q.count);
+  if (seen.begin >= seen.end) return;
+  for (std::ptrdiff_t r = 0; r < q.count; ++r) {
+    float* const s = scores + r * score_stride;
+    Lanes::zero().store(s + seen.begin / 16 * 16);
+    Lanes::zero().store(s + seen.begin);
+    Lanes::zero().store(s + (seen.end - 1) / 16 * 16);
+  }
   with_type(k.keys, k.key_type, [&](const auto* first) {
-    const KeysInPlace keys{first, k.key_stride};
-    for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16)
-      for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows)
-        score_rows_in_place<Lanes>(q, r, keys, j, seen, scores);
+    KeysInPlace keys{first, k.key_stride, k.fetch_ahead};
+    if (seen.end - seen.begin < Lanes::Keys::width)
+      return score_few<Lanes>(q, keys.at(seen.begin), seen.end - seen.begin, scores + seen.begin);
+    for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk) {
+      const KeySpan span{max(seen.begin, min(j, seen.end - 2 * Lanes::Keys::width)), min(j + chunk, seen.end)};
+      keys.fetch_ahead = k.fetch_ahead;
+      for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows) {
+        Queries rows = q;
+        rows.rows += r * q.stride;
+        rows.count = min(Lanes::score_rows, q.count - r);
+        score_rows_of_span<Lanes>(rows, keys, span, scores + r * score_stride);
+        keys.fetch_ahead = false;
+      }
+    }
   });
 }
 

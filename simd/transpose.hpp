@@ -1,4 +1,4 @@
-// Sixteen keys transposed in registers, so that lanes are keys.
+// Keys transposed in registers, so that lanes are keys.
 #pragma once
 
 #include <cstddef>
@@ -10,15 +10,54 @@
 namespace attn::simd {
 namespace {
 
-// What a vector takes of a key: sixteen 32-bit lanes, each with one column or more.
+// Bytes of a key that are copied at a time where they cannot be read in whole steps.
 inline constexpr std::ptrdiff_t vector_bytes = 64;
+
+// Keys of a type, `stride` elements apart.
+template <class T>
+struct KeyRows {
+  const T* first;
+  std::ptrdiff_t stride;
+
+  const char* at(std::ptrdiff_t d) const { return reinterpret_cast<const char*>(first + d); }
+  std::ptrdiff_t step() const { return stride * static_cast<std::ptrdiff_t>(sizeof(T)); }
+};
+template <class T>
+KeyRows(const T*, std::ptrdiff_t) -> KeyRows<T>;
+
+// Columns of each key in `Count` 32-bit lanes: of floats one each, of halves two, for half the shuffles.
+template <class T, int Count>
+inline constexpr std::ptrdiff_t columns_of = Count* Element<T>::columns;
+
+// Calls add(d, column d) for the column or columns from d on that x holds, if they are in [from, end).
+template <class T, class Lanes, class Add>
+inline void for_each_column_of_lane(
+    Lanes x, std::ptrdiff_t d, std::ptrdiff_t from, std::ptrdiff_t end, const Add& add) {
+  static_assert(Element<T>::columns <= 2, "below, one column or two are taken out of 32 bits");
+  if (from <= d && d < end) add(d, Element<T>::template column<0>(x));
+  if constexpr (Element<T>::columns == 2)
+    if (from <= d + 1 && d + 1 < end) add(d + 1, Element<T>::template column<1>(x));
+}
+// The same for all columns of `Count` lanes from d on.
+template <class T, class Lanes, int Count, class Add>
+inline void for_each_column(const Lanes (&x)[Count], std::ptrdiff_t d, const Add& add) {
+  const auto add_lane = [&](int i) {
+    for_each_column_of_lane<T>(x[i], d + columns_of<T, 1> * i, d, d + columns_of<T, Count>, add);
+  };
+  if constexpr (Lanes::in_registers) {
+#pragma GCC unroll 16
+    for (int i = 0; i < Count; ++i) add_lane(i);
+  } else {
+    for (int i = 0; i < Count; ++i) add_lane(i);
+  }
+}
 
 template <int Size>
 inline void copy_ends(const char* from, std::ptrdiff_t bytes, char* to) {
   __builtin_memcpy(to, from, Size);
   __builtin_memcpy(to + bytes - Size, from + bytes - Size, Size);
 }
-// to[0, bytes) = from[0, bytes), 0 < bytes < vector_bytes: two copies of a fixed size, which overlap inside the row.
+// to[0, bytes) = from[0, bytes), 0 < bytes <= vector_bytes: two copies of a fixed size, which overlap inside the row.
 inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
   if (bytes >= 32) return copy_ends<32>(from, bytes, to);
   if (bytes >= 16) return copy_ends<16>(from, bytes, to);
@@ -28,39 +67,33 @@ inline void copy_part(const char* from, std::ptrdiff_t bytes, char* to) {
   *to = *from;
 }
 
-// Sixteen rows of vector_bytes: `bytes` of each of the keys [keys.begin, keys.end), which stand `stride` bytes apart;
-// all else is 0 and not read. Not inlined, as it is rare: sixteen copies in each product made the archive 40 % larger.
-template <class Lanes>
+// Sixteen rows of vector_bytes: `bytes` of each of the first `count` rows, `step` bytes apart; all else is 0 and not
+// read.
 [[gnu::noinline]] void copy_edge(
-    const char* from, std::ptrdiff_t stride, KeySpan keys, std::ptrdiff_t bytes, float* edge) {
-  const std::ptrdiff_t begin = min(max(keys.begin, 0), 16), end = max(min(keys.end, 16), begin);
-  for (std::ptrdiff_t i = 0; i < begin; ++i) Lanes::zero().store(edge + 16 * i);
-  for (std::ptrdiff_t i = begin; i < end; ++i) {
-    if (bytes >= vector_bytes) {
-      Lanes::load_bytes(from + i * stride).store(edge + 16 * i);
-    } else {
-      Lanes::zero().store(edge + 16 * i);
-      copy_part(from + i * stride, bytes, reinterpret_cast<char*>(edge + 16 * i));
-    }
-  }
-  for (std::ptrdiff_t i = end; i < 16; ++i) Lanes::zero().store(edge + 16 * i);
+    const char* rows, std::ptrdiff_t step, std::ptrdiff_t count, std::ptrdiff_t bytes, char* edge) {
+  __builtin_memset(edge, 0, 16 * vector_bytes);
+#pragma GCC unroll 1
+  for (std::ptrdiff_t i = 0; i < count; ++i) copy_part(rows + i * step, bytes, edge + i * vector_bytes);
 }
 
-// x[i] = the i-th 32-bit lane of each of keys[0..16): column i of floats; columns 2i and 2i + 1 of halves, for half the
-// shuffles. Keys outside `seen` and columns from `columns` on are 0 and not read.
-template <class Lanes, class T>
-inline void transpose_keys(const T* keys, std::ptrdiff_t stride, KeySpan seen, std::ptrdiff_t columns, Lanes (&x)[16]) {
-  constexpr std::ptrdiff_t size = sizeof(T);
-  const char* rows = reinterpret_cast<const char*>(keys);
-  std::ptrdiff_t step = stride * size;
-  alignas(vector_bytes) float edge[16 * 16];
-  if (seen.begin > 0 || seen.end < 16 || columns * size < vector_bytes) {
-    copy_edge<Lanes>(rows, step, seen, columns * size, edge);
-    rows = reinterpret_cast<const char*>(edge);
-    step = vector_bytes;
+// Calls add(d, column d) for the columns [from, head_dim) of the first `count` of sixteen keys, in order. Missing keys
+// are 0 and not read. For what fills no whole step: small, and not fast.
+template <class Lanes, class T, class Add>
+inline void for_each_column_of_part(
+    KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t from, std::ptrdiff_t head_dim, const Add& add) {
+  constexpr std::ptrdiff_t size = sizeof(T), wide = columns_of<T, 16>, narrow = columns_of<T, 4>;
+  const bool in_place = count >= 16 && head_dim >= narrow;
+  alignas(vector_bytes) char edge[16 * vector_bytes];
+  for (std::ptrdiff_t d = from; d < head_dim; d += narrow) {
+    // In place, the last step begins where it ends with the row.
+    const std::ptrdiff_t start = in_place ? min(d, head_dim - narrow) : d, copied = (d - from) % wide;
+    if (!in_place && copied == 0)
+      copy_edge(keys.at(d), keys.step(), min(count, 16), min(wide, head_dim - d) * size, edge);
+    Lanes x[4];
+    transpose_rows(in_place ? keys.at(start) : edge + copied * size, in_place ? keys.step() : vector_bytes, x);
+#pragma GCC unroll 1
+    for (int i = 0; i < 4; ++i) for_each_column_of_lane<T>(x[i], start + columns_of<T, 1> * i, d, head_dim, add);
   }
-  for (int i = 0; i < 16; ++i) x[i] = Lanes::load_bytes(rows + i * step);
-  transpose(x);
 }
 
 }  // namespace

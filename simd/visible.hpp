@@ -22,6 +22,13 @@ inline KeySpan visible_keys(const Visible& v, std::ptrdiff_t rows) {
   return all;
 }
 
+// Does every row see exactly these keys, of which there are some?
+inline bool all_see(const Visible& v, std::ptrdiff_t rows, KeySpan seen) {
+  bool all = seen.begin < seen.end;
+  for (std::ptrdiff_t r = 0; r < rows; ++r) all &= v.begin[r] == seen.begin && v.end[r] == seen.end;
+  return all;
+}
+
 // Does a mask take keys out of row r's range?
 inline bool masked(const Visible& v, std::ptrdiff_t r) { return v.allowed && v.allowed[r]; }
 

@@ -30,6 +30,7 @@ struct Plan {
   std::int64_t blocks = 0;  // of keys
   std::int64_t padded_value_dim = 0;  // rounded up to whole vectors: floats from row to row of outputs
   std::int64_t key_stride = 0, value_stride = 0;  // elements from row to row; 0 where there is one row
+  bool fetch_ahead = false;  // in place: keys and values are more than the caches are likely to hold
   bool negate = false;  // the queries, for a scale below 0 that the exponent cannot hold
   bool second_pass = false;  // weights or their sums are wanted
   bool keeps_rows = false;  // each row's maximum and sum are kept for the passes behind the first

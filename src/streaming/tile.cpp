@@ -72,6 +72,7 @@ simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, 
     b.value_type = p.value.dtype;
     b.key_stride = plan.key_stride;
     b.value_stride = plan.value_stride;
+    b.fetch_ahead = plan.fetch_ahead;
   }
   return b;
 }
