@@ -24,7 +24,7 @@ std::size_t workspace_size(const AttentionArgs& args) noexcept {
   if (!status.ok()) return 0;
   const Problem problem = make_problem(args);
   return chosen_path(args) == Path::blas ? blas_path::workspace_bytes(problem)
-                                         : streaming::make_plan(problem, *kernels).workspace_bytes;
+                                         : streaming::workspace_bytes(problem, *kernels);
 }
 
 Status attention(const AttentionArgs& args) noexcept {
@@ -40,9 +40,11 @@ Status attention(const AttentionArgs& args) noexcept {
         args.workspace, args.workspace_bytes, blas_path::workspace_bytes(problem),
         [&](void* workspace) { blas_path::run(problem, *kernels, workspace); });
   const streaming::Plan plan = streaming::make_plan(problem, *kernels);
-  return with_workspace(args.workspace, args.workspace_bytes, plan.workspace_bytes, [&](void* workspace) {
-    streaming::run(plan, workspace);
-  });
+  // The caller was told a number that serves smaller calls, too; what the call allocates is for itself alone.
+  const std::size_t bytes =
+      args.workspace ? streaming::workspace_bytes(problem, *kernels) : streaming::workspace_bytes(plan);
+  return with_workspace(
+      args.workspace, args.workspace_bytes, bytes, [&](void* workspace) { streaming::run(plan, workspace); });
 }
 
 }  // namespace attn

@@ -150,6 +150,12 @@ struct AttentionArgs {
 // The bytes of workspace that attention(args) needs; 0 if none, if a size is bad, or if no instruction set is active.
 // attention() checks the other arguments. Depends on shapes, strides, options, args.parallel->threads and the active
 // instruction set (ask again after use_isa()), not on data or pointers, other than which are null.
+//
+// It never falls when a shape grows. So a workspace for the largest shape serves every smaller one: batch, query_heads,
+// kv_heads, query_length, key_length, head_dim, value_dim, parallel->threads no larger, with the same options;
+// query_heads / kv_heads may differ. What that costs: with more than 12 query heads times queries, it counts a packed
+// copy of one KV head's keys and values, or one for each thread, that this call itself may not need. Without a
+// workspace a call allocates what it needs itself.
 [[nodiscard]] std::size_t workspace_size(const AttentionArgs& args) noexcept;
 
 }  // namespace attn

@@ -92,8 +92,9 @@ simd::Prefetch look_ahead(
   add_tile(index, p.output);
   add_tile(feed.next_tile, p.query);
   if (feed.next_kv) {
-    const std::int64_t keys = feed.next_kv->sequence.key_length;
-    for (std::int64_t j = keys * index / plan.tiles; j < keys * (index + 1) / plan.tiles; ++j) {
+    const std::int64_t keys = feed.next_kv->sequence.key_length, begin = keys * index / plan.tiles;
+    const std::int64_t end = std::min(keys * (index + 1) / plan.tiles, begin + most_listed_keys);
+    for (std::int64_t j = begin; j < end; ++j) {
       rows[count++] = key_at(plan, *feed.next_kv, j);
       rows[count++] = value_at(plan, *feed.next_kv, j);
     }
@@ -163,25 +164,25 @@ void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
     const Tile tile = load_tile(plan, kv, 0, scratch);
     const std::int64_t block = i % plan.blocks;
     if (!tile.blocks.contain(block)) return;
+    const simd::State state = w.partial.at(i);
     if (see_block(plan, kv, tile, block, scratch)) {
-      std::fill(w.partial[i].overflowed, w.partial[i].overflowed + tile.rows, std::uint8_t{0});
+      std::fill(state.overflowed, state.overflowed + tile.rows, std::uint8_t{0});
       plan.kernels.attend(
           tile.queries, block_at(plan, kv, block, nullptr), visible(plan, scratch), rule(plan, scratch),
-          {scratch.scores, {}}, w.partial[i]);
+          {scratch.scores, {}}, state);
     } else {
-      clear(w.partial[i], tile.rows);  // a mask has left no key
+      clear(state, tile.rows);  // a mask has left no key
     }
   });
   for (std::int64_t h = 0; h < plan.kv_heads; ++h) {
     const KvHead kv = kv_head_at(plan, h);
     if (kv.rows == 0) continue;
     const Tile tile = load_tile(plan, kv, 0, w.scratch[0]);
-    const simd::State* const partial = w.partial + h * plan.blocks;
     const std::int64_t first = tile.blocks.empty() ? 0 : tile.blocks.begin;
-    const simd::State& state = partial[first];
+    const simd::State state = w.partial.at(h * plan.blocks + first);
     if (tile.blocks.empty()) clear(state, tile.rows);
     for (std::int64_t block = first + 1; block < tile.blocks.end; ++block)
-      plan.kernels.merge(plan.exponent, tile.rows, state, partial[block]);
+      plan.kernels.merge(plan.exponent, tile.rows, state, w.partial.at(h * plan.blocks + block));
     finish_tile(plan, kv, tile, state, w.scratch[0], w);
   }
 }

@@ -5,7 +5,13 @@
 
 namespace attn::streaming {
 
-// `workspace` holds plan.workspace_bytes; its alignment is any.
+// What run() takes.
+std::size_t workspace_bytes(const Plan& plan) noexcept;
+
+// As much as a plan of this problem or of any smaller one takes: it grows with each size.
+std::size_t workspace_bytes(const Problem& problem, const simd::Kernels& kernels) noexcept;
+
+// `workspace` holds workspace_bytes(plan); its alignment is any.
 void run(const Plan& plan, void* workspace) noexcept;
 
 }  // namespace attn::streaming

@@ -36,12 +36,13 @@ struct Plan {
   bool keeps_rows = false;  // each row's maximum and sum are kept for the passes behind the first
   simd::ScoreSteps steps{};
   simd::Exponent exponent{};
-  std::size_t workspace_bytes = 0;
 
   bool in_place() const noexcept { return schedule == Schedule::in_place || schedule == Schedule::in_place_blocks; }
 };
 
 Plan make_plan(const Problem& problem, const simd::Kernels& kernels) noexcept;
+// Its schedule, workers and tiles, once the rest is known: schedule.cpp.
+void choose_schedule(Plan& plan) noexcept;
 
 // One KV head of one batch item.
 struct KvHead {
@@ -63,6 +64,14 @@ inline KeyRange keys_of_block(const KvHead& kv, std::int64_t block) noexcept {
   const std::int64_t key = block * simd::key_block;
   return {key, std::min<std::int64_t>(key + simd::key_block, kv.sequence.key_length)};
 }
+
+// What the plan takes of the workspace.
+struct Sizes;
+Sizes sizes_of(const Plan& plan) noexcept;
+
+// The most of everything that the plan of this problem or of a smaller one can take. It reads no
+// array, and grows with each size of the problem: that makes workspace_size() do so.
+Sizes largest_sizes(const Problem& problem, const simd::Kernels& kernels) noexcept;
 
 // Whether the next KV head's keys and values may wait in L2 while this one is computed.
 bool fits_l2(const Plan& plan) noexcept;

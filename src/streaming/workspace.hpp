@@ -10,6 +10,9 @@
 
 namespace attn::streaming {
 
+// The keys of the next KV head that a tile lists for prefetching, at most.
+inline constexpr std::int64_t most_listed_keys = simd::key_block;
+
 // The query, and the query head, of a row of a KV head.
 struct Place {
   std::int64_t query, head;
@@ -47,17 +50,48 @@ struct WeightScratch {
   float* total;  // likewise
 };
 
+// For Schedule::in_place_blocks: every block's result on its own.
+struct Partial {
+  std::int64_t rows, padded, stride;
+  float *max, *sum, *output;
+  std::uint8_t* overflowed;
+
+  // Block i % blocks of KV head i / blocks.
+  simd::State at(std::int64_t i) const noexcept {
+    constexpr std::int64_t line = simd::lane_count * sizeof(float);  // of the cache, of its own
+    return {max + i * padded, sum + i * padded, output + i * rows * stride, stride, overflowed + i * line};
+  }
+};
+
 struct Workspace {
   TileScratch* scratch;  // [workers]
   Packed* packed;  // [workers] for Schedule::kv_heads, [1] for tiles
-  simd::State* partial;  // [kv_heads * blocks] for in_place_blocks: every block's result on its own
+  Partial partial;
   // For the passes behind the first.
-  float* row_max;  // [kv_heads, rows]
+  float* row_max;  // [kv_heads, rows], if kept
   float* row_sum;  // [kv_heads, rows]
   std::uint8_t* wide;  // [kv_heads, rows]: was the row computed again in double?
   WeightScratch* weigh;  // [workers]
 };
 
-Workspace lay_out(const Plan& plan, Arena& arena) noexcept;
+// How much there is of each piece.
+struct Sizes {
+  const Problem& problem;
+  const simd::Kernels& kernels;
+  std::int64_t workers = 1, rows_per_tile = 0;
+  std::int64_t group = 1;  // query heads of a KV head, for the sums of weights
+  std::int64_t packed = 0;  // copies of a KV head's keys and values; 0: all are read in place
+  std::int64_t states = 0, state_rows = 0;  // partial results, and the rows of all of them
+  std::int64_t kept_rows = 0;
+  bool second_pass = false;
+
+  // Rounded up to whole vectors: floats from row to row of outputs.
+  std::int64_t padded_value_dim() const noexcept { return round_up(problem.value_dim, simd::lane_count); }
+};
+
+Workspace lay_out(const Sizes& sizes, Arena& arena) noexcept;
+
+// What lay_out() takes.
+std::size_t bytes_of(const Sizes& sizes) noexcept;
 
 }  // namespace attn::streaming
