@@ -80,6 +80,7 @@ class AttentionArgs(c.Structure):
         *members(c.c_void_p, "cu_query_lengths", "cu_key_lengths"),
         *members(c.c_int32, "path"),
         *members(c.POINTER(Parallel), "parallel"),
+        *members(c.c_int64, "share_index", "share_count"),
         *members(c.c_void_p, "workspace"),
         *members(c.c_size_t, "workspace_bytes"),
     ]

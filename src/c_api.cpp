@@ -55,6 +55,7 @@ ATTN_SAME(attn_attention_args, batch, AttentionArgs, sinks);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, cu_key_lengths);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, path);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, parallel);  // NOLINT(bugprone-sizeof-expression): of pointers
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, share_count);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, workspace_bytes);
 
 ATTN_SAME_SIZE(attn_append_args, batch, AppendArgs);
@@ -111,6 +112,7 @@ void attn_attention_args_init(attn_attention_args* args) {
   args->kv_heads = defaults.kv_heads;
   args->window_left = defaults.window_left;
   args->window_right = defaults.window_right;
+  args->share_count = defaults.share_count;
 }
 
 attn_status_code attn_attention(const attn_attention_args* args, char* message, size_t message_size) {

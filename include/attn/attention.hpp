@@ -121,6 +121,15 @@ struct AttentionArgs {
   Path path = Path::automatic;
   // Null: the calling thread. Calls of under 1.5 million multiply-adds, and the BLAS path, do not use it.
   const Parallel* parallel = nullptr;
+  // For a caller that is parallel already. Each of its share_count threads makes the same call with a share_index of
+  // its own, in [0, share_count), and a workspace of its own: it computes that share and returns, and waits for none.
+  // The shares write disjoint parts of the results, together all of them, with the bits of the one call; they may run
+  // at the same time, or one after the other.
+  // The work is cut between KV heads, or between query rows of one where there are fewer than shares or where the
+  // shares would be uneven; with key_weight_sums between KV heads only, on the BLAS path between query heads. A share
+  // may be empty: it writes nothing. `parallel` spreads the work of the share.
+  std::int64_t share_index = 0;
+  std::int64_t share_count = 1;
   // workspace_size() bytes, any alignment. Null: the call allocates it.
   void* workspace = nullptr;
   std::size_t workspace_bytes = 0;
@@ -149,7 +158,8 @@ struct AttentionArgs {
 
 // The bytes of workspace that attention(args) needs; 0 if none, if a size is bad, or if no instruction set is active.
 // attention() checks the other arguments. Depends on shapes, strides, options, args.parallel->threads and the active
-// instruction set (ask again after use_isa()), not on data or pointers, other than which are null.
+// instruction set (ask again after use_isa()), not on data or pointers, other than which are null. The same for every
+// share, and as much as for the whole call.
 //
 // It never falls when a shape grows. So a workspace for the largest shape serves every smaller one: batch, query_heads,
 // kv_heads, query_length, key_length, head_dim, value_dim, parallel->threads no larger, with the same options;

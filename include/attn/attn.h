@@ -111,6 +111,8 @@ typedef struct attn_attention_args {
   const int64_t* cu_key_lengths;
   int32_t path;
   const attn_parallel* parallel;
+  int64_t share_index;
+  int64_t share_count;
   void* workspace;
   size_t workspace_bytes;
 } attn_attention_args;

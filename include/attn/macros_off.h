@@ -291,6 +291,10 @@
 #undef scores_stage
 #pragma push_macro("seed")
 #undef seed
+#pragma push_macro("share_count")
+#undef share_count
+#pragma push_macro("share_index")
+#undef share_index
 #pragma push_macro("sinks")
 #undef sinks
 #pragma push_macro("size")

@@ -145,6 +145,8 @@
 #pragma pop_macro("scores")
 #pragma pop_macro("scores_stage")
 #pragma pop_macro("seed")
+#pragma pop_macro("share_count")
+#pragma pop_macro("share_index")
 #pragma pop_macro("sinks")
 #pragma pop_macro("size")
 #pragma pop_macro("softcap")

@@ -10,6 +10,7 @@
 #include "base/log_sum_exp.hpp"
 #include "blas/blas.hpp"
 #include "blas/rows.hpp"
+#include "call/share.hpp"
 #include "call/wide_row.hpp"
 
 namespace attn::blas_path {
@@ -183,21 +184,23 @@ std::size_t workspace_bytes(const Problem& problem) noexcept {
 void run(const Problem& p, const simd::Kernels& kernels, void* workspace) noexcept {
   Arena arena(reinterpret_cast<std::uintptr_t>(workspace));
   const Scratch scratch(p, arena);
-  for (std::int64_t b = 0; b < p.batch.count; ++b)
-    for (std::int64_t h = 0; h < p.query_heads; ++h) {
-      Rows rows{p, kernels, p.batch.at(b), h, 0, 0, {}, {}, {}, {}, {}};
-      const Sequence& s = rows.sequence;
-      const From keys{s.batch, p.kv_head_of(h), s.first_key, s.key_length};
-      rows.key = as_float(p.key, keys, p.head_dim, scratch.key, kernels);
-      rows.value = as_float(p.value, keys, p.value_dim, scratch.value, kernels);
-      float* const sums = p.extras.key_weight_sums ? p.key_weight_sums_at(s, h) : nullptr;
-      if (sums) std::fill_n(sums, p.batch.capacity(b), 0.0f);
-      for (std::int64_t first = 0; first < s.query_length; first += row_block) {
-        if (sums) std::fill_n(scratch.key_sums, s.key_length, 0.0f);
-        attend_block(rows, first, scratch);
-        for (std::int64_t j = 0; sums && j < s.key_length; ++j) sums[j] += scratch.key_sums[j];
-      }
+  // Whole heads: BLAS may give a row other bits in a product of fewer rows.
+  const Share share = share_of(p, {p.query_heads, 1, true});
+  for (std::int64_t i = share.first_head; i < share.first_head + share.heads; ++i) {
+    const std::int64_t h = i % p.query_heads;
+    Rows rows{p, kernels, p.batch.at(i / p.query_heads), h, 0, 0, {}, {}, {}, {}, {}};
+    const Sequence& s = rows.sequence;
+    const From keys{s.batch, p.kv_head_of(h), s.first_key, s.key_length};
+    rows.key = as_float(p.key, keys, p.head_dim, scratch.key, kernels);
+    rows.value = as_float(p.value, keys, p.value_dim, scratch.value, kernels);
+    float* const sums = p.extras.key_weight_sums ? p.key_weight_sums_at(s, h) : nullptr;
+    if (sums) std::fill_n(sums, p.batch.capacity(s.item), 0.0f);
+    for (std::int64_t first = 0; first < s.query_length; first += row_block) {
+      if (sums) std::fill_n(scratch.key_sums, s.key_length, 0.0f);
+      attend_block(rows, first, scratch);
+      for (std::int64_t j = 0; sums && j < s.key_length; ++j) sums[j] += scratch.key_sums[j];
     }
+  }
 }
 
 }  // namespace attn::blas_path

@@ -48,6 +48,8 @@ Problem make_problem(const AttentionArgs& a) noexcept {
   p.scoring = make_scoring(a);
   p.extras = {a.weights, a.scores, a.scores_stage, a.logsumexp, a.key_weight_sums};
   p.parallel = a.parallel;
+  p.share_index = a.share_index;
+  p.share_count = a.share_count;
   return p;
 }
 

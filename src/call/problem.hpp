@@ -58,6 +58,7 @@ struct Problem {
   Scoring scoring;
   Extras extras;
   const Parallel* parallel = nullptr;
+  std::int64_t share_index = 0, share_count = 1;
 
   std::int64_t kv_head_of(std::int64_t query_head) const noexcept { return query_head / group; }
   // The places of a row's log-sum-exp and of the first key weight sum of a head.

@@ -63,6 +63,11 @@ Status options(const AttentionArgs& a) noexcept {
   if (Status s = cumulative("cu_query_lengths", a.cu_query_lengths, a.batch, "query_length", a.query_length); !s.ok())
     return s;
   if (Status s = cumulative("cu_key_lengths", a.cu_key_lengths, a.batch, "key_length", a.key_length); !s.ok()) return s;
+  if (a.share_count < 1) return bad("share_count", a.share_count, "must be at least 1");
+  if (a.share_index < 0 || a.share_index >= a.share_count)
+    return Status(
+        StatusCode::invalid_argument, "share_index must be in [0, share_count = %lld), got %lld",
+        static_cast<long long>(a.share_count), static_cast<long long>(a.share_index));
   if (a.parallel && (!a.parallel->run || a.parallel->threads < 1))
     return a.parallel->run ? bad("parallel->threads", a.parallel->threads, "must be at least 1")
                            : Status(StatusCode::invalid_argument, "parallel->run is null");

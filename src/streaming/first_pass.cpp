@@ -142,9 +142,10 @@ void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Pa
 Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept {
   const Visibility& visibility = plan.problem.visibility;
   Blocks blocks;
-  const std::int64_t queries =
-      visibility.same_for_all() ? std::min<std::int64_t>(kv.sequence.query_length, 1) : kv.sequence.query_length;
-  for (std::int64_t query = 0; query < queries; ++query) blocks.include(visibility.range(kv.sequence, query));
+  if (kv.rows == 0) return blocks;
+  const std::int64_t first = place_of(plan, kv, 0).query, last = place_of(plan, kv, kv.rows - 1).query;
+  const std::int64_t end = visibility.same_for_all() ? first + 1 : last + 1;
+  for (std::int64_t query = first; query < end; ++query) blocks.include(visibility.range(kv.sequence, query));
   return blocks;
 }
 

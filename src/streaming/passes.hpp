@@ -15,6 +15,6 @@ void first_pass(const Plan& plan, const Workspace& w) noexcept;
 void second_pass(const Plan& plan, const Workspace& w) noexcept;
 
 // Without query rows every sum is 0.
-void clear_key_weight_sums(const Problem& problem) noexcept;
+void clear_key_weight_sums(const Plan& plan) noexcept;
 
 }  // namespace attn::streaming

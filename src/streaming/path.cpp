@@ -16,7 +16,7 @@ std::size_t workspace_bytes(const Problem& problem, const simd::Kernels& kernels
 
 void run(const Plan& plan, void* workspace) noexcept {
   if (plan.kv_heads == 0) return;
-  if (plan.rows == 0) return clear_key_weight_sums(plan.problem);
+  if (plan.rows == 0) return clear_key_weight_sums(plan);
   Arena arena(reinterpret_cast<std::uintptr_t>(workspace));
   const Workspace w = lay_out(sizes_of(plan), arena);
   first_pass(plan, w);

@@ -20,8 +20,10 @@ std::size_t bytes_of_keys_and_values(const Plan& plan) noexcept {
 
 Plan make_plan(const Problem& p, const simd::Kernels& kernels) noexcept {
   Plan plan{p, kernels};
-  plan.kv_heads = saturating_count(p.batch.count, p.kv_heads);
-  plan.rows = saturating_count(p.batch.query_length, p.group);
+  // The sums of a head's weights are over all its rows.
+  plan.share = share_of(p, {p.kv_heads, p.group, p.extras.key_weight_sums != nullptr});
+  plan.kv_heads = plan.share.heads;
+  plan.rows = plan.share.most_rows(saturating_count(p.batch.query_length, p.group));
   plan.blocks = ceil_divide(p.batch.key_length, simd::key_block);
   plan.padded_value_dim = round_up(p.value_dim, simd::lane_count);
   if (p.batch.key_length > 1) {
@@ -41,10 +43,12 @@ Plan make_plan(const Problem& p, const simd::Kernels& kernels) noexcept {
 KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept {
   const Problem& p = plan.problem;
   KvHead kv;
-  kv.sequence = p.batch.at(index / p.kv_heads);
+  kv.sequence = p.batch.at((plan.share.first_head + index) / p.kv_heads);
   kv.index = index;
-  kv.head = index % p.kv_heads;
-  kv.rows = kv.sequence.query_length * p.group;
+  kv.head = (plan.share.first_head + index) % p.kv_heads;
+  const Share::Rows rows = plan.share.rows_of(index, kv.sequence.query_length * p.group);
+  kv.first_row = rows.begin;
+  kv.rows = rows.end - rows.begin;
   kv.tiles = kv.rows == 0 ? 0 : ceil_divide(kv.rows, plan.rows_per_tile);
   kv.keys = address_of(p.key, kv.sequence.batch, kv.head, kv.sequence.first_key);
   kv.values = address_of(p.value, kv.sequence.batch, kv.head, kv.sequence.first_key);

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "call/problem.hpp"
+#include "call/share.hpp"
 #include "simd/kernels.hpp"
 
 namespace attn::streaming {
@@ -22,6 +23,7 @@ enum class Schedule {
 struct Plan {
   const Problem& problem;
   const simd::Kernels& kernels;
+  Share share{};  // what this call computes: all below is of it
   Schedule schedule = Schedule::in_place;
   std::int64_t workers = 1;
   std::int64_t kv_heads = 0;  // of all batch items
@@ -47,7 +49,8 @@ void choose_schedule(Plan& plan) noexcept;
 // One KV head of one batch item.
 struct KvHead {
   Sequence sequence;
-  std::int64_t index, head;  // number among all, and in its item
+  std::int64_t index, head;  // number among those of the plan, and in its item
+  std::int64_t first_row;  // of the plan's share
   std::int64_t rows, tiles;  // at most those of the plan; less in a short sequence of a packed batch
   const char *keys, *values;  // of the sequence's first key
 };
@@ -69,7 +72,7 @@ inline KeyRange keys_of_block(const KvHead& kv, std::int64_t block) noexcept {
 struct Sizes;
 Sizes sizes_of(const Plan& plan) noexcept;
 
-// The most of everything that the plan of this problem or of a smaller one can take. It reads no
+// The most of everything that the plan of this problem, of a share of it or of a smaller one can take. It reads no
 // array, and grows with each size of the problem: that makes workspace_size() do so.
 Sizes largest_sizes(const Problem& problem, const simd::Kernels& kernels) noexcept;
 

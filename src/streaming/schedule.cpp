@@ -60,7 +60,7 @@ Sizes sizes_of(const Plan& plan) noexcept {
   return z;
 }
 
-// A smaller problem may have other schedules, fewer KV heads with more rows each, larger groups. So each
+// A smaller problem, or a share, may have other schedules, fewer KV heads with more rows each, larger groups. So each
 // piece is as large as the largest that any of these can choose.
 Sizes largest_sizes(const Problem& p, const simd::Kernels& kernels) noexcept {
   const std::int64_t threads = p.parallel ? std::max<std::int64_t>(1, p.parallel->threads) : 1;

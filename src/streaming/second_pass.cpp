@@ -144,10 +144,14 @@ void second_pass(const Plan& plan, const Workspace& w) noexcept {
   });
 }
 
-void clear_key_weight_sums(const Problem& p) noexcept {
-  for (std::int64_t b = 0; p.extras.key_weight_sums && b < p.batch.count; ++b) {
-    const Sequence s = p.batch.at(b);
-    for (std::int64_t h = 0; h < p.query_heads; ++h) std::fill_n(p.key_weight_sums_at(s, h), p.batch.capacity(b), 0.0f);
+void clear_key_weight_sums(const Plan& plan) noexcept {
+  const Problem& p = plan.problem;
+  for (std::int64_t i = 0; p.extras.key_weight_sums && i < plan.kv_heads; ++i) {
+    const KvHead kv = kv_head_at(plan, i);
+    for (std::int64_t g = 0; g < p.group; ++g) {
+      float* const sums = p.key_weight_sums_at(kv.sequence, kv.head * p.group + g);
+      std::fill_n(sums, p.batch.capacity(kv.sequence.item), 0.0f);
+    }
   }
 }
 

@@ -42,7 +42,8 @@ Tile load_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Til
   const bool queries_in_place = p.group == 1 && !plan.negate && is_float(p.query.dtype);
   tile.queries = {scratch.query, tile.rows, p.head_dim, p.head_dim};
   if (queries_in_place) {
-    tile.queries.rows = row_of(p.query, kv.sequence.batch, kv.head, kv.sequence.first_query + tile.first_row);
+    const std::int64_t query = kv.first_row + tile.first_row;  // a group of one
+    tile.queries.rows = row_of(p.query, kv.sequence.batch, kv.head, kv.sequence.first_query + query);
     tile.queries.stride = p.query.row_stride;
   }
   for (std::int64_t r = 0; r < tile.rows; ++r) {

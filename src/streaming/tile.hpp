@@ -11,8 +11,8 @@
 namespace attn::streaming {
 
 inline Place place_of(const Plan& plan, const KvHead& kv, std::int64_t row) noexcept {
-  const std::int64_t group = plan.problem.group;
-  return {row / group, kv.head * group + row % group};
+  const std::int64_t group = plan.problem.group, r = kv.first_row + row;
+  return {r / group, kv.head * group + r % group};
 }
 
 // The key blocks that some rows see.
@@ -29,7 +29,7 @@ struct Blocks {
 };
 
 struct Tile {
-  std::int64_t first_row, rows;  // rows of the KV head
+  std::int64_t first_row, rows;  // of the KV head's rows
   Blocks blocks;  // that any of them sees, masks left aside
   simd::Queries queries;  // the caller's where rows are queries one after the other, else copied into scratch
 };

@@ -130,6 +130,10 @@ TEST_CASE("workspace: it never falls when a shape grows", "[quiet][workspace]") 
     const std::size_t bytes = attn::workspace_size(a), fewer = attn::workspace_size(b);
     INFO("round " << round << ": " << describe(b) << "\nafter " << describe(a));
     REQUIRE(fewer <= bytes);
+    b.share_count = 3;
+    REQUIRE(attn::workspace_size(b) == fewer);
+    b.share_index = 2;
+    REQUIRE(attn::workspace_size(b) == fewer);
   }
 }
 

@@ -75,6 +75,21 @@ TEST_CASE("error: sizes", "[refused][attention][error]") {
   });
 }
 
+TEST_CASE("error: shares", "[refused][attention][error]") {
+  check_all({
+      {"share_count", "0", [](AttentionArgs& a) { a.share_count = 0; }},
+      {"share_count", "-7", [](AttentionArgs& a) { a.share_count = -7; }},
+      {"share_index", "-1", [](AttentionArgs& a) { a.share_index = -1; }},
+      {"share_index", "1", [](AttentionArgs& a) { a.share_index = 1; }},
+      {"share_index", "3",
+       [](AttentionArgs& a) {
+         a.share_index = 3;
+         a.share_count = 3;
+       }},
+      {"share_index", std::to_string(top), [](AttentionArgs& a) { a.share_index = a.share_count = top; }},
+  });
+}
+
 TEST_CASE("error: head counts that do not divide are both named", "[refused][attention][error]") {
   const auto heads = [](std::int64_t query, std::int64_t kv) {
     return [=](AttentionArgs& a) {

@@ -67,6 +67,8 @@ attn_attention_args as_c(const attn::AttentionArgs& a) {
   c.cu_query_lengths = a.cu_query_lengths;
   c.cu_key_lengths = a.cu_key_lengths;
   c.path = static_cast<std::int32_t>(a.path);
+  c.share_index = a.share_index;
+  c.share_count = a.share_count;
   return c;
 }
 

@@ -31,6 +31,7 @@ void add(std::set<std::string>& to, const attn::AttentionArgs& args) {
 std::string uncovered(const std::set<std::string>& covered) {
   static const std::set<std::string> elsewhere = {
       "path",          "parallel",     "workspace", "workspace_bytes",  // quiet/: change nothing
+      "share_index",   "share_count",  // same_bits/shares_test.cpp
       "weights.dtype", "scores.dtype",  // float32 only: refused/
   };
   std::string names;

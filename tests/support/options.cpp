@@ -227,8 +227,8 @@ std::vector<Member> list_members(AttentionArgs& args) {
   [[maybe_unused]] auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key,
                           value, output, weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap,
                           causal, window_left, window_right, alignment, query_offsets, key_lengths, mask, bias,
-                          alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path, parallel, workspace,
-                          workspace_bytes] = args;
+                          alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path, parallel, share_index,
+                          share_count, workspace, workspace_bytes] = args;
   // clang-format on
   Lister members(args);
   members.add("batch", args.batch);
@@ -263,6 +263,8 @@ std::vector<Member> list_members(AttentionArgs& args) {
   members.add("cu_key_lengths", args.cu_key_lengths);
   members.add("path", args.path);
   members.add("parallel", args.parallel);
+  members.add("share_index", args.share_index);
+  members.add("share_count", args.share_count);
   members.add("workspace", args.workspace);
   members.add("workspace_bytes", args.workspace_bytes);
   return members.list;
