@@ -15,11 +15,26 @@
 namespace attn::simd {
 namespace {
 
+// exp_of_row for N rows of one vector each, step by step together, as one vector's steps depend on each other.
+template <class Lanes, int N>
+inline void exp_of_short_rows(float* s, const float* row_max, float* row_sum, const ExpConstants<Lanes>& constants) {
+  Lanes p[N];
+  for (int i = 0; i < N; ++i) p[i] = Lanes::load(s + i * score_stride) - Lanes::set1(finite_max(row_max[i]));
+  exp_scaled(p, constants);
+  for (int i = 0; i < N; ++i) {
+    p[i].store(s + i * score_stride);
+    row_sum[i] = reduce_add(Lanes::zero() + p[i]);
+  }
+}
+
 //   m[r] = max_j s[r][j];  weights[r][j] = 2^((s[r][j] - m[r]) * c), in place;  l[r] = sum_j weights[r][j]
 // for j in [begin, end) of each row. Whole vectors are written, 0 in excluded lanes; without keys m = -inf and l = 0.
 template <class Lanes>
 void block_softmax(std::ptrdiff_t rows, const Visible& v, const ScoreRule& rule, float* scores, const State& block) {
+  constexpr int together = static_cast<int>(max(2, Lanes::exp_vectors));
   const ExpConstants<Lanes> constants(rule.exponent);
+  const KeySpan seen = visible_keys(v, rows);
+  const bool short_rows = seen.begin % 16 == 0 && seen.end - seen.begin <= 16 && all_see(v, rows, seen);
   // All maxima of some rows first: the latency of one row's reduction hides behind the next row. 8 rows fit in L1.
   for (std::ptrdiff_t group = 0; group < rows; group += 8) {
     const std::ptrdiff_t group_end = min(group + 8, rows);
@@ -30,7 +45,11 @@ void block_softmax(std::ptrdiff_t rows, const Visible& v, const ScoreRule& rule,
       block.max[r] = row.max;
       if (row.overflowed) block.overflowed[r] = 1;
     }
-    for (std::ptrdiff_t r = group; r < group_end; ++r) {
+    std::ptrdiff_t r = group;
+    if (short_rows)
+      for (; r + together <= group_end; r += together)
+        exp_of_short_rows<Lanes, together>(scores + r * score_stride + seen.begin, block.max + r, block.sum + r, constants);
+    for (; r < group_end; ++r) {
       float* const s = scores + r * score_stride;
       const std::ptrdiff_t first = v.begin[r] / 16 * 16, length = (v.end[r] - first + 15) / 16 * 16;
       block.sum[r] = v.begin[r] < v.end[r]
@@ -117,7 +136,7 @@ bool finish_row(const float* o, float sum, float* out, std::ptrdiff_t n) {
     zeros = fma(x, zero, zeros);
     x.store_first(out + e, n - e);
   }
-  if (reduce_add(zeros) == 0.0f) return true;
+  if (!any_nan(zeros)) return true;
   for (e = 0; e < n; e += 16) {
     const std::ptrdiff_t some = min(16, n - e);
     canonical_nan(Lanes::load_first(out + e, some)).store_first(out + e, some);

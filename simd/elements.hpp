@@ -101,17 +101,6 @@ inline Lanes load_first(const T* p, std::ptrdiff_t n) {
   return Element<T>::template load_first<Lanes>(p, n);
 }
 
-// n <= 16 elements as floats: where they stand, or widened into `wide`.
-template <class Lanes>
-inline const float* as_float(const float* p, std::ptrdiff_t, float (&)[16]) {
-  return p;
-}
-template <class Lanes, class Half>
-[[gnu::noinline]] const float* as_float(const Half* p, std::ptrdiff_t n, float (&wide)[16]) {
-  load_first<Lanes>(p, n).store(wide);
-  return wide;
-}
-
 template <class Lanes>
 void widen(const void* x, DType type, std::ptrdiff_t n, float* y) {
   with_type(x, type, [&](const auto* p) {

@@ -15,7 +15,7 @@ bool all_finite(const float* x, std::ptrdiff_t n) {
   for (; i + 64 <= n; i += 64)
     for (int k = 0; k < 4; ++k) zeros[k] = fma(Lanes::load(x + i + 16 * k), Lanes::zero(), zeros[k]);
   for (; i < n; i += 16) zeros[0] = fma(Lanes::load_first(x + i, min(16, n - i)), Lanes::zero(), zeros[0]);
-  return reduce_add((zeros[0] + zeros[1]) + (zeros[2] + zeros[3])) == 0.0f;
+  return !any_nan((zeros[0] + zeros[1]) + (zeros[2] + zeros[3]));
 }
 
 }  // namespace

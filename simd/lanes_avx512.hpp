@@ -108,6 +108,8 @@ inline Avx512Lanes canonical_nan(Avx512Lanes x) {
 
 inline Avx512Lanes scale_by_power(Avx512Lanes x, Avx512Lanes n, Avx512Lanes) { return {_mm512_scalef_ps(x.v, n.v)}; }
 
+inline bool any_nan(Avx512Lanes x) { return _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q) != 0; }
+
 inline float reduce_add(Avx512Lanes x) {
   const __m256 a = _mm256_add_ps(_mm512_castps512_ps256(x.v), _mm512_extractf32x8_ps(x.v, 1));
   const __m128 b = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));

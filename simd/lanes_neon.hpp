@@ -187,6 +187,12 @@ inline NeonLanes scale_by_power(NeonLanes x, NeonLanes, NeonLanes shifted) {
   return x;
 }
 
+inline bool any_nan(NeonLanes x) {
+  uint32x4_t ordered = vceqq_f32(x.v[0], x.v[0]);
+  for (int i = 1; i < 4; ++i) ordered = vandq_u32(ordered, vceqq_f32(x.v[i], x.v[i]));
+  return vminvq_u32(ordered) == 0;
+}
+
 inline float reduce_add(NeonLanes x) {
   const float32x4_t a = vaddq_f32(vaddq_f32(x.v[0], x.v[2]), vaddq_f32(x.v[1], x.v[3]));
   const float32x2_t b = vadd_f32(vget_low_f32(a), vget_high_f32(a));

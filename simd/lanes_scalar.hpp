@@ -218,6 +218,12 @@ inline ScalarLanes scale_by_power(ScalarLanes x, ScalarLanes, ScalarLanes shifte
   return x;
 }
 
+inline bool any_nan(ScalarLanes x) {
+  bool any = false;
+  for (int i = 0; i < 16; ++i) any |= x.v[i] != x.v[i];
+  return any;
+}
+
 // The fixed tree: lanes 8 apart, then 4, 2, 1.
 inline float reduce_add(ScalarLanes x) {
   for (int half = 8; half > 0; half /= 2)

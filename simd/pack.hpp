@@ -63,7 +63,7 @@ bool pack_values(
         }
     }
   });
-  return reduce_add(zeros) == 0.0f;
+  return !any_nan(zeros);
 }
 
 }  // namespace

@@ -56,16 +56,23 @@ template <class Lanes>
     zeros[0] = fma(x, zero, zeros[0]);
   }
   if (j < end) edge(j);
-  finite = reduce_add(zeros[0] + zeros[1]) == 0.0f;
+  finite = !any_nan(zeros[0] + zeros[1]);
   return reduce_max(max(max(m[0], m[1]), max(m[2], m[3])));
 }
 
-// The same, quicker for one whole vector: short rows are many.
+// The same, quicker within one vector: short rows are many.
 template <class Lanes>
 inline float max_of_range(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& finite) {
-  if (begin % 16 != 0 || end != begin + 16) return max_of_vectors<Lanes>(s, begin, end, finite);
-  const Lanes x = Lanes::load(s + begin);
-  finite = reduce_add(x * Lanes::zero()) == 0.0f;
+  const std::ptrdiff_t first = begin / 16 * 16;
+  if (end > first + 16) return max_of_vectors<Lanes>(s, begin, end, finite);
+  Lanes x = Lanes::load(s + first);
+  if (end - begin == 16) {
+    finite = !any_nan(x * Lanes::zero());
+  } else {
+    finite = !any_nan(keep_range(x, begin - first, end - first, Lanes::zero()) * Lanes::zero());
+    x = keep_range(x, begin - first, end - first, Lanes::set1(-infinity));
+    x.store(s + first);
+  }
   return reduce_max(x);
 }
 

@@ -76,6 +76,9 @@ struct Feed {
   const KvHead* next_kv = nullptr;
 };
 
+// With fewer keys a tile is done before anything could arrive: 16 keys lost 7 %, 128 gain 2 %.
+constexpr std::int64_t look_ahead_pays = 48;
+
 // Lists what is wanted after the current products: output rows of this tile, queries of the next, a share of the next
 // KV head's keys and values. bert512 +2 %, vit197 +6 %.
 simd::Prefetch look_ahead(
@@ -109,7 +112,7 @@ void run_tile(
   const TileScratch& scratch = w.scratch[worker];
   const Tile tile = load_tile(plan, kv, index, scratch);
   simd::Prefetch prefetch;
-  if (feed.packed) prefetch = look_ahead(plan, kv, index, feed, scratch.prefetch);
+  if (feed.packed && kv.sequence.key_length >= look_ahead_pays) prefetch = look_ahead(plan, kv, index, feed, scratch.prefetch);
   std::fill(scratch.state.overflowed, scratch.state.overflowed + tile.rows, std::uint8_t{0});
   std::fill(scratch.block.overflowed, scratch.block.overflowed + tile.rows, std::uint8_t{0});
   bool first = true;

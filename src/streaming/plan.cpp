@@ -13,7 +13,7 @@ std::size_t bytes_of_keys_and_values(const Plan& plan) noexcept {
   const Problem& p = plan.problem;
   const std::size_t row = saturating_sum(
       saturating_product(p.head_dim, size_of(p.key.dtype)), saturating_product(p.value_dim, size_of(p.value.dtype)));
-  return saturating_product(plan.kv_heads, p.batch.key_length, row);
+  return saturating_product(p.batch.count, p.kv_heads, p.batch.key_length, row);
 }
 
 }  // namespace
