@@ -23,6 +23,8 @@ constexpr Kernels make_kernels(const char* name) {
   k.tile_rows = Lanes::tile_rows;
   k.panel_keys = 16 * Lanes::tile_vectors;
   k.in_place_rows = in_place_rows;
+  k.in_place_flop_per_ns = Lanes::in_place_flop_per_ns;
+  k.packed_flop_per_ns = Lanes::packed_flop_per_ns;
   k.exp_scaled = exp_scaled_row<Lanes>;
   k.softmax_rows = softmax_rows<Lanes>;
   k.widen = widen<Lanes>;

@@ -119,7 +119,8 @@ struct AttentionArgs {
   // ---- How ----
 
   Path path = Path::automatic;
-  // Null: the calling thread. Calls of under 1.5 million multiply-adds, and the BLAS path, do not use it.
+  // Null: the calling thread. Calls of less than about 5 microseconds, and the BLAS path, do not use it. Others use no
+  // more of its threads than have some microseconds of work each.
   const Parallel* parallel = nullptr;
   // For a caller that is parallel already. Each of its share_count threads makes the same call with a share_index of
   // its own, in [0, share_count), and a workspace of its own: it computes that share and returns, and waits for none.

@@ -22,10 +22,12 @@ std::int64_t part(std::int64_t n, std::int64_t i, std::int64_t parts) noexcept {
   return n / parts * i + std::min(i, n % parts);
 }
 
-// Queries that see about as many keys each, and the cost of one.
+// Queries that see about as many keys each.
 struct Sample {
   std::int64_t first, end;
-  double cost;
+  double keys;  // that one of them sees
+
+  double queries() const noexcept { return static_cast<double>(end - first); }
 };
 std::int64_t samples_of(const Problem& p, const Sequence& s) noexcept {
   return std::min(s.query_length, p.visibility.same_for_all() ? 1 : most_samples);
@@ -34,17 +36,12 @@ Sample sample(const Problem& p, const Sequence& s, std::int64_t i) noexcept {
   const std::int64_t samples = samples_of(p, s), first = part(s.query_length, i, samples);
   const std::int64_t end = part(s.query_length, i + 1, samples);
   const KeyRange keys = p.visibility.range(s, first + (end - first) / 2);
-  return {first, end, static_cast<double>(keys.end - keys.begin) + own_cost};
+  return {first, end, static_cast<double>(keys.end - keys.begin)};
 }
 
 // Of all queries of one head. A head's keys are read, or packed, once: as a row more.
 double cost_of_queries(const Problem& p, const Sequence& s) noexcept {
-  double cost = 0;
-  for (std::int64_t i = 0; i < samples_of(p, s); ++i) {
-    const Sample x = sample(p, s, i);
-    cost += x.cost * static_cast<double>(x.end - x.first);
-  }
-  return cost;
+  return keys_seen(p, s) + own_cost * static_cast<double>(s.query_length);
 }
 double cost_of_head(const Problem& p, const Line& line, const Sequence& s) noexcept {
   return cost_of_queries(p, s) * static_cast<double>(line.group) + static_cast<double>(s.key_length) + own_cost;
@@ -55,9 +52,10 @@ std::int64_t row_at(const Problem& p, const Line& line, const Sequence& s, doubl
   double left = fraction * cost_of_queries(p, s);
   for (std::int64_t i = 0; i < samples_of(p, s); ++i) {
     const Sample x = sample(p, s, i);
-    const double queries = static_cast<double>(x.end - x.first), here = x.cost * queries;
+    const double here = (x.keys + own_cost) * x.queries();
     if (left < here)
-      return x.first * line.group + static_cast<std::int64_t>(left / here * queries * static_cast<double>(line.group));
+      return x.first * line.group +
+          static_cast<std::int64_t>(left / here * x.queries() * static_cast<double>(line.group));
     left -= here;
   }
   return s.query_length * line.group;
@@ -116,6 +114,15 @@ Share between(Cut first, Cut end) noexcept {
 }
 
 }  // namespace
+
+double keys_seen(const Problem& p, const Sequence& s) noexcept {
+  double keys = 0;
+  for (std::int64_t i = 0; i < samples_of(p, s); ++i) {
+    const Sample x = sample(p, s, i);
+    keys += x.keys * x.queries();
+  }
+  return keys;
+}
 
 Share share_of(const Problem& p, const Line& line) noexcept {
   const std::int64_t all = saturating_count(p.batch.count, line.heads), k = p.share_index, n = p.share_count;

@@ -39,6 +39,9 @@ struct Line {
   bool whole;  // cuts stand between heads only
 };
 
+// About how many keys all queries of one head see together; masks are left aside.
+double keys_seen(const Problem& p, const Sequence& s) noexcept;
+
 // Share p.share_index of p.share_count. Even by the keys that rows see, as far as cuts may stand.
 Share share_of(const Problem& p, const Line& line) noexcept;
 

@@ -165,9 +165,9 @@ void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
   for_each(plan, plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
     const KvHead kv = kv_head_at(plan, i / plan.blocks);
     const TileScratch& scratch = w.scratch[worker];
-    const Tile tile = load_tile(plan, kv, 0, scratch);
     const std::int64_t block = i % plan.blocks;
-    if (!tile.blocks.contain(block)) return;
+    if (!blocks_of(plan, kv).contain(block)) return;  // before the queries are copied
+    const Tile tile = load_tile(plan, kv, 0, scratch);
     const simd::State state = w.partial.at(i);
     if (see_block(plan, kv, tile, block, scratch)) {
       std::fill(state.overflowed, state.overflowed + tile.rows, std::uint8_t{0});

@@ -9,15 +9,48 @@ namespace {
 
 // Rows of a packed tile: 48 to 96 were equal within 2 %.
 constexpr std::int64_t most_rows_per_tile = 48;
-// Below this many multiply-adds (about 30 microseconds) a second thread costs more than it brings.
-constexpr double threads_pay = 1.5e6;
 // With at least this many KV heads for each worker a task is a KV head: the last ones to finish are not far apart.
+// In place blocks cost nearly nothing, so that even eight tasks a worker are better as more.
 constexpr std::int64_t many_heads = 4;
+constexpr std::int64_t many_heads_in_place = 8;
+// A packed copy of a KV head that is so small is one for each worker, wherever tasks by tiles are fewer than workers.
+constexpr std::size_t small_copy = std::size_t{1} << 20;
 
-double multiply_adds(const Plan& plan) noexcept {
+// A worker takes about a microsecond to begin, and as long again for what it finds in another core's cache.
+constexpr double worth_a_worker_ns = 2500;
+// One core reads 10 (Zen) to 17 (Intel) bytes a nanosecond from memory.
+constexpr double memory_bytes_per_ns = 12;
+// What a KV head and a row take beside their products: addresses, ranges, the end of a row.
+constexpr double kv_head_ns = 150, row_ns = 30;
+
+// About the nanoseconds that the call, or its share, takes on one thread. Masks are left aside.
+double time_on_one_thread(const Plan& plan) noexcept {
   const Problem& p = plan.problem;
-  return static_cast<double>(plan.kv_heads) * static_cast<double>(plan.rows) * static_cast<double>(p.batch.key_length) *
-      static_cast<double>(p.head_dim + p.value_dim);
+  const double group = static_cast<double>(p.group), kv_heads = static_cast<double>(p.kv_heads);
+  double products = 0, keys = 0, rows = 0;  // of one KV head of each item
+  for (std::int64_t b = 0; b < p.batch.count; ++b) {
+    const Sequence s = p.batch.at(b);
+    const double seen = keys_seen(p, s);
+    products += seen * group;
+    keys += std::min(seen, static_cast<double>(s.key_length));
+    rows += static_cast<double>(s.query_length) * group;
+  }
+  const bool packed = plan.rows > plan.kernels.in_place_rows;
+  const double flop_per_ns = packed ? plan.kernels.packed_flop_per_ns : plan.kernels.in_place_flop_per_ns;
+  const double flop = 2 * products * static_cast<double>(p.head_dim + p.value_dim);
+  const double bytes =
+      keys * static_cast<double>(p.head_dim * size_of(p.key.dtype) + p.value_dim * size_of(p.value.dtype));
+  const double one = std::max(flop / flop_per_ns, bytes / memory_bytes_per_ns) + row_ns * rows;
+  return (one + kv_head_ns * static_cast<double>(p.batch.count)) * kv_heads / static_cast<double>(p.share_count);
+}
+
+// How many threads the call is worth, of those that there are.
+std::int64_t wanted_workers(const Plan& plan) noexcept {
+  const Parallel* const parallel = plan.problem.parallel;
+  if (!parallel || parallel->threads <= 1) return 1;
+  const double worth = time_on_one_thread(plan) / worth_a_worker_ns;
+  return worth < static_cast<double>(parallel->threads) ? std::max<std::int64_t>(1, static_cast<std::int64_t>(worth))
+                                                        : parallel->threads;
 }
 
 // The most tasks that any phase of the call has: no more workers than these can ever work.
@@ -32,18 +65,23 @@ std::int64_t most_tasks(const Plan& plan) noexcept {
 }  // namespace
 
 void choose_schedule(Plan& plan) noexcept {
-  const Parallel* parallel = plan.problem.parallel;
-  plan.workers = parallel && multiply_adds(plan) >= threads_pay ? parallel->threads : 1;
-  const bool heads = plan.workers == 1 || plan.kv_heads / many_heads >= plan.workers;
-  if (plan.rows <= plan.kernels.in_place_rows) {
-    plan.schedule = heads || plan.blocks < 2 ? Schedule::in_place : Schedule::in_place_blocks;
-    plan.rows_per_tile = plan.rows;
-  } else {
-    plan.schedule = heads ? Schedule::kv_heads : Schedule::tiles;
+  const bool in_place = plan.rows <= plan.kernels.in_place_rows;
+  plan.workers = wanted_workers(plan);
+  plan.rows_per_tile = plan.rows;
+  if (!in_place) {
     const std::int64_t tiles = ceil_divide(plan.rows, most_rows_per_tile);
     plan.rows_per_tile = round_up(ceil_divide(plan.rows, tiles), 2 * plan.kernels.tile_rows);
   }
   plan.tiles = plan.rows == 0 ? 0 : ceil_divide(plan.rows, plan.rows_per_tile);
+  if (in_place) {
+    const bool heads = plan.workers == 1 || plan.kv_heads / many_heads_in_place >= plan.workers || plan.blocks < 2;
+    plan.schedule = heads ? Schedule::in_place : Schedule::in_place_blocks;
+  } else {
+    const bool heads = plan.workers == 1 || plan.kv_heads / many_heads >= plan.workers;
+    const bool few_tiles = plan.tiles < plan.workers && plan.tiles < plan.kv_heads;
+    plan.schedule = heads || (few_tiles && packed_bytes(plan.problem, plan.kernels) <= small_copy) ? Schedule::kv_heads
+                                                                                                   : Schedule::tiles;
+  }
   plan.workers = std::max<std::int64_t>(1, std::min(plan.workers, most_tasks(plan)));
 }
 
@@ -79,11 +117,14 @@ Sizes largest_sizes(const Problem& p, const simd::Kernels& kernels) noexcept {
     // KV heads of as many rows, each of so many query heads.
     const std::int64_t group = kernels.in_place_rows / p.batch.query_length + 1;
     const std::int64_t packing = saturating_count(p.batch.count, std::min(p.kv_heads, p.query_heads / group));
-    z.packed = std::max<std::int64_t>(1, std::min(threads, packing / many_heads));
+    const std::int64_t copies = std::max<std::int64_t>(1, std::min(threads, packing / many_heads));
+    const std::size_t copy = packed_bytes(p, kernels);
+    z.packed_memory = std::max(
+        saturating_product(copies, copy), saturating_product(std::min(threads, packing), std::min(copy, small_copy)));
   }
   z.group = p.query_heads;
   if (threads > 1 && blocks > 1) {
-    const std::int64_t few_heads = std::min(kv_heads, saturating_count(threads, many_heads));
+    const std::int64_t few_heads = std::min(kv_heads, saturating_count(threads, many_heads_in_place));
     z.states = saturating_count(few_heads, blocks);
     const std::int64_t rows_of_few = std::min<std::int64_t>(rows, kernels.in_place_rows);
     z.state_rows = saturating_count(std::min(saturating_count(few_heads, rows_of_few), all_rows), blocks);

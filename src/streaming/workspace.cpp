@@ -37,8 +37,7 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   s.gathered_mask = arena.take<std::uint8_t>(masked ? key_block : 0);
   s.row_steps = arena.take<simd::RowSteps>(stepped);
   s.gathered_bias = arena.take<float>(gathers ? rows * key_block : 0);
-  s.prefetch =
-      arena.take<const void*>(z.packed > 0 ? 2 * rows + 2 * std::min(p.batch.key_length, most_listed_keys) : 0);
+  s.prefetch = arena.take<const void*>(z.packs() ? 2 * rows + 2 * std::min(p.batch.key_length, most_listed_keys) : 0);
   return s;
 }
 
@@ -54,7 +53,7 @@ WeightScratch take_weigh(Arena& arena, const Sizes& z) noexcept {
   const Problem& p = z.problem;
   const std::size_t sums = p.extras.key_weight_sums ? saturating_product(z.group, key_block) : 0;
   return {
-      arena.take<float>(z.packed > 0 ? saturating_product(key_block, p.head_dim) : 0), arena.take<float>(sums),
+      arena.take<float>(z.packs() ? saturating_product(key_block, p.head_dim) : 0), arena.take<float>(sums),
       arena.take<float>(sums)};
 }
 
@@ -73,6 +72,7 @@ Workspace lay_out(const Sizes& z, Arena& arena) noexcept {
   Workspace w{};
   w.scratch = take_all<TileScratch>(arena, z, z.workers, take_scratch);
   w.packed = take_all<Packed>(arena, z, z.packed, take_packed);
+  arena.take<std::uint8_t>(z.packed_memory);
   w.partial.rows = z.rows_per_tile;
   w.partial.stride = z.padded_value_dim();
   w.partial.padded = padded_rows(z);
@@ -85,6 +85,15 @@ Workspace lay_out(const Sizes& z, Arena& arena) noexcept {
   w.wide = arena.take<std::uint8_t>(z.kept_rows);
   w.weigh = take_all<WeightScratch>(arena, z, z.second_pass ? z.workers : 0, take_weigh);
   return w;
+}
+
+std::size_t packed_bytes(const Problem& p, const simd::Kernels& kernels) noexcept {
+  Sizes one{p, kernels};
+  one.packed = 1;
+  Arena arena(0);
+  const std::size_t nothing = arena.used();
+  take_packed(arena, one);
+  return saturating_sum(arena.used() - nothing, 64);
 }
 
 std::size_t bytes_of(const Sizes& z) noexcept {

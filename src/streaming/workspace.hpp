@@ -81,13 +81,18 @@ struct Sizes {
   std::int64_t workers = 1, rows_per_tile = 0;
   std::int64_t group = 1;  // query heads of a KV head, for the sums of weights
   std::int64_t packed = 0;  // copies of a KV head's keys and values; 0: all are read in place
+  std::size_t packed_memory = 0;  // instead of a number of copies: bytes of them
   std::int64_t states = 0, state_rows = 0;  // partial results, and the rows of all of them
   std::int64_t kept_rows = 0;
   bool second_pass = false;
 
+  bool packs() const noexcept { return packed > 0 || packed_memory > 0; }
   // Rounded up to whole vectors: floats from row to row of outputs.
   std::int64_t padded_value_dim() const noexcept { return round_up(problem.value_dim, simd::lane_count); }
 };
+
+// What one copy takes, and a bit more for the struct that points at it.
+std::size_t packed_bytes(const Problem& p, const simd::Kernels& kernels) noexcept;
 
 Workspace lay_out(const Sizes& sizes, Arena& arena) noexcept;
 

@@ -139,7 +139,7 @@ struct Counting {
 }  // namespace
 
 TEST_CASE("pool: attention gives the same bits on 1 to 4 threads", "[kernels][thread_pool]") {
-  // Each of at least 2 million multiply-adds, because less runs on one thread whatever the caller has.
+  // Each of far more than ten microseconds, because less runs on fewer threads.
   const test::Shape shapes[] = {
       {1, 1, 1, 150, 600, 16, 16},  // one pair of heads: tiles are spread
       {4, 8, 4, 33, 70, 24, 20},  // many: heads are spread

@@ -23,7 +23,7 @@ const int64_t absurd[] = {1000000000, int64_t{1} << 31, int64_t{1} << 40, std::n
 
 int64_t blocks(int64_t keys) { return (keys + attn::simd::key_block - 1) / attn::simd::key_block; }
 
-// Each of over 1.5 million multiply-adds, because less runs on one thread whatever the caller has.
+// Each with some microseconds of work for every task, because no more threads are used than have that.
 const struct Case {
   const char* spread;
   test::Shape shape;
@@ -31,7 +31,8 @@ const struct Case {
   int64_t tasks, weights_tasks;
 } cases[] = {
     {"tiles", {1, 1, 1, 150, 600, 16, 16}, 4, std::max<int64_t>(4, blocks(600))},
-    {"tiles of several KV heads", {2, 8, 4, 33, 170, 24, 20}, 2, 8 * blocks(170)},
+    {"tiles of several KV heads", {1, 4, 2, 65, 170, 24, 20}, 3, 3},
+    {"KV heads of few tiles", {2, 8, 4, 33, 170, 24, 20}, 8, 8 * blocks(170)},
     {"blocks of one KV head", {1, 4, 1, 1, 9000, 32, 32}, blocks(9000), blocks(9000)},
     {"blocks of several KV heads", {2, 4, 2, 1, 3000, 32, 32}, 4 * blocks(3000), 4 * blocks(3000)},
     {"KV heads", {64, 4, 4, 1, 500, 16, 16}, 256 * blocks(500), 256 * blocks(500)}};
@@ -64,8 +65,9 @@ TEST_CASE("parallel: never more workers than tasks, however many threads there a
     REQUIRE(p.check() == "");
     const std::vector<float> output = p.output, weight = p.weights, sums = p.key_weight_sums;
     Serial serial;
-    const int64_t pairs = p.args.batch * p.args.kv_heads;  // fewer threads may choose another schedule
-    attn::Parallel parallel{Serial::run, &serial, std::max(tasks, pairs)};
+    // Fewer threads may choose another schedule. The size counts smaller calls, too: all rows of one KV head.
+    const int64_t pairs = p.args.batch * p.args.kv_heads, tiles = p.args.query_heads * p.args.query_length / 48 + 1;
+    attn::Parallel parallel{Serial::run, &serial, std::max({tasks, pairs, tiles})};
     p.args.parallel = &parallel;
     const std::size_t bytes = attn::workspace_size(p.args);
     for (const int64_t threads : absurd) {
@@ -81,6 +83,31 @@ TEST_CASE("parallel: never more workers than tasks, however many threads there a
       CHECK(test::bits_equal(p.key_weight_sums, sums));
     }
   }
+}
+
+TEST_CASE("parallel: as many threads as have some microseconds of work", "[quiet][parallel]") {
+  test::Random random(223);
+  Serial serial;
+  const attn::Parallel parallel{Serial::run, &serial, 8};
+  const auto most_threads = [&](const test::Shape& shape, int64_t key_length) {
+    test::Problem p(shape, random);
+    const std::vector<int64_t> lengths(static_cast<std::size_t>(shape.batch), key_length);
+    p.args.path = attn::Path::streaming;
+    p.args.parallel = &parallel;
+    p.args.key_lengths = lengths.data();
+    serial = {};
+    CHECK(p.check() == "");
+    return serial.most;
+  };
+  CHECK(most_threads({1, 1, 1, 1, 16, 16, 16}, 16) == 0);
+  CHECK(most_threads({1, 1, 1, 1, 8192, 16, 16}, 8192) == 8);
+  CHECK(most_threads({1, 1, 1, 1, 8192, 16, 16}, 4) == 0);  // a cache that has just begun
+  // By the keys: 2.5 microseconds of reading a thread.
+  const int64_t some = most_threads({1, 1, 1, 1, 8192, 16, 16}, 1024);
+  CHECK(some >= 2);
+  CHECK(some <= 8);
+  CHECK(most_threads({3, 8, 8, 40, 300, 16, 16}, 300) == 8);  // of a tile each
+  CHECK(most_threads({1, 8, 8, 130, 130, 32, 32}, 130) == 8);  // of three
 }
 
 TEST_CASE("parallel: absurd threads for problems of a few elements, and for the layers", "[quiet][parallel]") {
