@@ -112,6 +112,16 @@ class MergeArgs(c.Structure):
     ]
 
 
+class ThreadPoolOptions(c.Structure):
+    _fields_ = [
+        *members(c.c_size_t, "size"),
+        *members(c.c_int64, "initialized", "threads", "spin_microseconds"),
+        *members(c.c_void_p, "cpus"),
+        *members(c.c_int64, "cpu_count"),
+        *members(c.c_uint8, "avoid_callers_cpu"),
+    ]
+
+
 class MultiHeadConfig(c.Structure):
     _fields_ = [
         *members(c.c_size_t, "size"),
@@ -142,7 +152,9 @@ PROTOTYPES = {
     "attn_append": (c.c_int, [c.POINTER(AppendArgs), *MESSAGE]),
     "attn_merge_args_init": (None, [c.POINTER(MergeArgs)]),
     "attn_merge": (c.c_int, [c.POINTER(MergeArgs), *MESSAGE]),
+    "attn_thread_pool_options_init": (None, [c.POINTER(ThreadPoolOptions)]),
     "attn_thread_pool_create": (c.c_void_p, [c.c_int64, *MESSAGE]),
+    "attn_thread_pool_create_with": (c.c_void_p, [c.POINTER(ThreadPoolOptions), *MESSAGE]),
     "attn_thread_pool_parallel": (Parallel, [c.c_void_p]),
     "attn_thread_pool_destroy": (None, [c.c_void_p]),
     "attn_multi_head_create": (c.c_void_p, [c.POINTER(MultiHeadConfig), *MESSAGE]),

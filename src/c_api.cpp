@@ -7,7 +7,7 @@ using namespace attn::c_api;
 
 struct attn_thread_pool {
   attn::ThreadPool pool;
-  explicit attn_thread_pool(int64_t threads) : pool(threads) {}
+  explicit attn_thread_pool(const attn::ThreadPoolOptions& options) : pool(options) {}
 };
 
 namespace {
@@ -70,6 +70,12 @@ ATTN_SAME(attn_merge_args, parts, MergeArgs, row_stride);
 ATTN_SAME(attn_merge_args, parts, MergeArgs, logsumexp_part_stride);
 ATTN_SAME(attn_merge_args, parts, MergeArgs, output);
 ATTN_SAME(attn_merge_args, parts, MergeArgs, logsumexp);
+
+ATTN_SAME_SIZE(attn_thread_pool_options, threads, ThreadPoolOptions);
+ATTN_SAME(attn_thread_pool_options, threads, ThreadPoolOptions, spin_microseconds);
+ATTN_SAME(attn_thread_pool_options, threads, ThreadPoolOptions, cpus);
+ATTN_SAME(attn_thread_pool_options, threads, ThreadPoolOptions, cpu_count);
+ATTN_SAME(attn_thread_pool_options, threads, ThreadPoolOptions, avoid_callers_cpu);
 
 // The C++ struct whose members begin `first` bytes behind those of c.
 template <class Args, class Struct>
@@ -160,9 +166,35 @@ attn_status_code attn_merge(const attn_merge_args* args, char* message, size_t m
   return report(status, message, message_size);
 }
 
+void attn_thread_pool_options_init(attn_thread_pool_options* options) {
+  if (!options) return;
+  const attn::ThreadPoolOptions defaults;
+  *options = attn_thread_pool_options{};
+  options->size = sizeof *options;
+  options->initialized = 1;
+  options->threads = defaults.threads;
+  options->spin_microseconds = defaults.spin_microseconds;
+  options->avoid_callers_cpu = defaults.avoid_callers_cpu;
+}
+
 attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t message_size) {
+  attn_thread_pool_options options;
+  attn_thread_pool_options_init(&options);
+  options.threads = threads;
+  return attn_thread_pool_create_with(&options, message, message_size);
+}
+
+attn_thread_pool* attn_thread_pool_create_with(
+    const attn_thread_pool_options* options, char* message, size_t message_size) {
+  attn_thread_pool_options c;
   attn_thread_pool* pool = nullptr;
-  report(caught([&] { pool = new attn_thread_pool(threads); }), message, message_size);
+  attn::Status status = read_initialized(options, attn_thread_pool_options_init, "attn_thread_pool_options_init", c);
+  c.avoid_callers_cpu = c.avoid_callers_cpu != 0;  // a bool holds 0 or 1
+  if (status.ok())
+    status = caught([&] {
+      pool = new attn_thread_pool(as<attn::ThreadPoolOptions>(c, offsetof(attn_thread_pool_options, threads)));
+    });
+  report(status, message, message_size);
   return pool;
 }
 

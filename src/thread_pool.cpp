@@ -1,3 +1,8 @@
+#if defined(__linux__)
+#include <pthread.h>
+#include <sched.h>
+#endif
+
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -12,8 +17,14 @@
 namespace attn {
 namespace {
 
-// Longer than the pause between two phases of one call, shorter than anyone would notice on a battery.
-constexpr std::chrono::microseconds spin_time{100};
+#if defined(__linux__)
+constexpr std::int64_t most_cpu = CPU_SETSIZE - 1;
+#else
+constexpr std::int64_t most_cpu = 4095;
+#endif
+
+// The caller waits for tasks that run already: it may as well spin.
+constexpr std::chrono::microseconds caller_spins{100};
 
 void pause() noexcept {
 #if defined(__x86_64__) || defined(__i386__)
@@ -23,10 +34,10 @@ void pause() noexcept {
 #endif
 }
 
-// Spins until done() or for spin_time; whether done.
+// Spins until done() or for this long; whether done.
 template <class Done>
-bool spin(Done done) noexcept {
-  const auto limit = std::chrono::steady_clock::now() + spin_time;
+bool spin(std::chrono::microseconds time, Done done) noexcept {
+  const auto limit = std::chrono::steady_clock::now() + time;
   do {
     for (int i = 0; i < 64; ++i) {
       if (done()) return true;
@@ -36,11 +47,77 @@ bool spin(Done done) noexcept {
   return done();
 }
 
+void must_be_in(const std::string& name, std::int64_t value, std::int64_t least, std::int64_t most) {
+  if (value < least || value > most)
+    throw std::invalid_argument(
+        name + " must be in [" + std::to_string(least) + ", " + std::to_string(most) + "], got " +
+        std::to_string(value));
+}
+
+ThreadPoolOptions with_threads(std::int64_t threads) {
+  ThreadPoolOptions options;
+  options.threads = threads;
+  return options;
+}
+
+void check(const ThreadPoolOptions& options) {
+  must_be_in("threads", options.threads, 1, 4096);
+  must_be_in("spin_microseconds", options.spin_microseconds, 0, 1000000);
+  must_be_in("cpu_count", options.cpu_count, 0, 4096);
+  if (options.cpu_count > 0 && !options.cpus)
+    throw std::invalid_argument("cpus is null, but cpu_count is " + std::to_string(options.cpu_count));
+  if (options.cpu_count == 0 && options.cpus) throw std::invalid_argument("cpus are set, but cpu_count is 0");
+  for (std::int64_t i = 0; i < options.cpu_count; ++i)
+    must_be_in("cpus[" + std::to_string(i) + "]", options.cpus[i], 0, most_cpu);
+}
+
+// On which CPUs the workers of a pool may run.
+#if defined(__linux__)
+class Placing {
+ public:
+  // The system's choice, but not the CPU of a caller. Of the CPUs that the constructing thread may use.
+  void begin_to_avoid() noexcept {
+    avoids_ = sched_getaffinity(0, sizeof allowed_, &allowed_) == 0 && CPU_COUNT(&allowed_) > 1;
+  }
+  void keep_off_callers_cpu(std::vector<std::thread>& workers) noexcept {
+    const int cpu = avoids_ ? sched_getcpu() : -1;
+    if (cpu < 0 || cpu == avoided_) return;
+    avoided_ = cpu;
+    cpu_set_t others = allowed_;
+    if (cpu <= most_cpu) CPU_CLR(static_cast<std::size_t>(cpu), &others);
+    for (std::thread& worker : workers) pthread_setaffinity_np(worker.native_handle(), sizeof others, &others);
+  }
+  static void pin(std::thread& worker, std::int64_t cpu) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(static_cast<std::size_t>(cpu), &set);
+    if (pthread_setaffinity_np(worker.native_handle(), sizeof set, &set) != 0)
+      throw std::invalid_argument("cpus has " + std::to_string(cpu) + ", where this process may not run");
+  }
+
+ private:
+  bool avoids_ = false;
+  cpu_set_t allowed_{};
+  int avoided_ = -1;  // the workers are off this one
+};
+#else
+class Placing {
+ public:
+  void begin_to_avoid() noexcept {}
+  void keep_off_callers_cpu(std::vector<std::thread>&) noexcept {}
+  static void pin(std::thread&, std::int64_t cpu) {
+    throw std::invalid_argument("cpus has " + std::to_string(cpu) + ", but this system cannot place threads");
+  }
+};
+#endif
+
 }  // namespace
 
 // A job is open while its caller works on it: a worker joins, looks whether it still is, and takes tasks until there
 // are none. The caller closes it and waits for those who have joined, not for those who never woke up.
 struct ThreadPool::State {
+  std::chrono::microseconds spin_time{};
+  Placing placing;
   std::vector<std::thread> workers;
   std::atomic<bool> busy{false};  // a call has the pool
 
@@ -67,7 +144,7 @@ struct ThreadPool::State {
     std::uint64_t seen = 0;
     const auto called = [&] { return job.load() != seen || stop.load(); };
     for (;;) {
-      if (!spin(called)) {
+      if (!spin(spin_time, called)) {
         std::unique_lock<std::mutex> lock(mutex);
         sleeping.fetch_add(1);
         wake.wait(lock, called);
@@ -86,6 +163,7 @@ struct ThreadPool::State {
       for (std::int64_t i = 0; i < tasks; ++i) work(work_argument, i);
       return;
     }
+    placing.keep_off_callers_cpu(workers);
     task = work;
     argument = work_argument;
     count = tasks;
@@ -93,12 +171,13 @@ struct ThreadPool::State {
     open.store(true);
     job.fetch_add(1);
     if (sleeping.load() > 0) {
-      std::lock_guard<std::mutex> lock(mutex);  // a worker between its last look and its sleep holds the mutex
+      // A worker between its last look and its sleep holds the mutex. One that wakes must not find it held.
+      { const std::lock_guard<std::mutex> lock(mutex); }
       wake.notify_all();
     }
     take_tasks();
     open.store(false);
-    while (!spin([&] { return joined.load() == 0; })) std::this_thread::yield();
+    while (!spin(caller_spins, [&] { return joined.load() == 0; })) std::this_thread::yield();
     busy.store(false);
   }
 
@@ -112,12 +191,18 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(std::int64_t threads) {
-  if (threads < 1 || threads > 4096)
-    throw std::invalid_argument("threads must be in [1, 4096], got " + std::to_string(threads));
+ThreadPool::ThreadPool(std::int64_t threads) : ThreadPool(with_threads(threads)) {}
+
+ThreadPool::ThreadPool(const ThreadPoolOptions& options) {
+  check(options);
   state_ = new State;
+  state_->spin_time = std::chrono::microseconds(options.spin_microseconds);
+  if (options.avoid_callers_cpu && options.cpu_count == 0) state_->placing.begin_to_avoid();
   try {
-    for (std::int64_t i = 1; i < threads; ++i) state_->workers.emplace_back([state = state_] { state->work(); });
+    for (std::int64_t i = 0; i + 1 < options.threads; ++i) {
+      state_->workers.emplace_back([state = state_] { state->work(); });
+      if (options.cpu_count > 0) Placing::pin(state_->workers.back(), options.cpus[i % options.cpu_count]);
+    }
   } catch (...) {
     state_->stop_workers();
     delete state_;

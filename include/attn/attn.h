@@ -167,10 +167,25 @@ typedef struct attn_merge_args {
 void attn_merge_args_init(attn_merge_args* args);
 attn_status_code attn_merge(const attn_merge_args* args, char* message, size_t message_size);
 
+/* parallel.hpp */
+typedef struct attn_thread_pool_options {
+  size_t size;
+  int64_t initialized; /* 1: by attn_thread_pool_options_init */
+  int64_t threads;
+  int64_t spin_microseconds;
+  const int64_t* cpus;
+  int64_t cpu_count;
+  uint8_t avoid_callers_cpu; /* 0 or 1 */
+} attn_thread_pool_options;
+
+void attn_thread_pool_options_init(attn_thread_pool_options* options);
+
 /* Null on failure, with the reason in message. The attn_parallel is valid until the pool is destroyed. That of a null
  * pool has no run, and a call that is given it says so. Destroying null is fine. */
 typedef struct attn_thread_pool attn_thread_pool;
 attn_thread_pool* attn_thread_pool_create(int64_t threads, char* message, size_t message_size);
+attn_thread_pool* attn_thread_pool_create_with(
+    const attn_thread_pool_options* options, char* message, size_t message_size);
 attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool);
 void attn_thread_pool_destroy(attn_thread_pool* pool);
 

@@ -51,6 +51,8 @@
 #undef Tensor
 #pragma push_macro("ThreadPool")
 #undef ThreadPool
+#pragma push_macro("ThreadPoolOptions")
+#undef ThreadPoolOptions
 #pragma push_macro("WeightLayout")
 #undef WeightLayout
 #pragma push_macro("active_isa")
@@ -71,6 +73,8 @@
 #undef attributes
 #pragma push_macro("automatic")
 #undef automatic
+#pragma push_macro("avoid_callers_cpu")
+#undef avoid_callers_cpu
 #pragma push_macro("b")
 #undef b
 #pragma push_macro("b_k")
@@ -121,6 +125,10 @@
 #undef context
 #pragma push_macro("count")
 #undef count
+#pragma push_macro("cpu_count")
+#undef cpu_count
+#pragma push_macro("cpus")
+#undef cpus
 #pragma push_macro("cu_key_lengths")
 #undef cu_key_lengths
 #pragma push_macro("cu_query_lengths")
@@ -303,6 +311,8 @@
 #undef softcap
 #pragma push_macro("softmax")
 #undef softmax
+#pragma push_macro("spin_microseconds")
+#undef spin_microseconds
 #pragma push_macro("status")
 #undef status
 #pragma push_macro("streaming")

@@ -22,13 +22,33 @@ struct Parallel {
   std::int64_t threads = 1;  // how many tasks may run at the same time, at least 1; more than there are tasks is fine
 };
 
+// What a ThreadPool is made of.
+struct ThreadPoolOptions {
+  // Counts the calling thread: 1 starts none. In [1, 4096].
+  std::int64_t threads = 1;
+  // How long a worker without work spins before it sleeps; 0: it sleeps at once and costs no CPU between calls, but
+  // each call waits for the system to wake it. In [0, 1000000].
+  std::int64_t spin_microseconds = 100;
+  // [cpu_count] numbers of CPUs, or null: the system places the workers. Worker i, of those that the pool starts, runs
+  // on CPU cpus[i % cpu_count] alone. The calling thread is left where it is. Linux only.
+  const std::int64_t* cpus = nullptr;
+  std::int64_t cpu_count = 0;
+  // Without `cpus`: workers may run where the thread that makes the pool may, but not on the CPU that the calling
+  // thread is on when a call begins. Some systems pack threads on few CPUs, or wake a worker on its caller's, where it
+  // cannot help before the call is over. Costs a system call for each worker when the caller has moved. Linux only;
+  // elsewhere, or with one CPU, it does nothing.
+  bool avoid_callers_cpu = true;
+};
+
 // A small pool for those who have no parallel_for. `threads` counts the calling thread: 1 starts none.
-// Workers spin for about 100 microseconds before they sleep, so that calls of 200 microseconds gain from a second
-// thread. One call at a time uses a pool: a second caller's tasks run on its own thread alone. Not inherited across
-// fork.
+// Workers spin for a while before they sleep, so that calls of some microseconds gain from a second thread. One call at
+// a time uses a pool: a second caller's tasks run on its own thread alone. Not inherited across fork.
 class ThreadPool {
  public:
-  // Throws std::invalid_argument unless threads is in [1, 4096], std::system_error if a thread cannot be started.
+  // Throws std::invalid_argument, which names the option and its value, if one is not as above, if this process may not
+  // run on a CPU of the list, or if the system cannot place threads; std::system_error if a thread cannot be started.
+  explicit ThreadPool(const ThreadPoolOptions& options);
+  // With the other options as they are by default.
   explicit ThreadPool(std::int64_t threads);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;

@@ -360,6 +360,24 @@ static void test_threads(void) {
   CHECK(attn_thread_pool_create(0, message, sizeof message) == NULL);
   CHECK(strstr(message, "threads") != NULL);
 
+  attn_thread_pool_options options;
+  memset(&options, 0, sizeof options);
+  options.size = sizeof options;
+  CHECK(attn_thread_pool_create_with(&options, message, sizeof message) == NULL);
+  CHECK(strstr(message, "attn_thread_pool_options_init") != NULL);
+  CHECK(attn_thread_pool_create_with(NULL, message, sizeof message) == NULL && message[0] != '\0');
+  attn_thread_pool_options_init(NULL);
+  attn_thread_pool_options_init(&options);
+  CHECK(options.threads == 1 && options.spin_microseconds == 100 && options.avoid_callers_cpu == 1);
+  options.threads = 2;
+  options.spin_microseconds = 0;
+  pool = attn_thread_pool_create_with(&options, message, sizeof message);
+  CHECK(pool != NULL && message[0] == '\0' && attn_thread_pool_parallel(pool).threads == 2);
+  attn_thread_pool_destroy(pool);
+  options.spin_microseconds = -3;
+  CHECK(attn_thread_pool_create_with(&options, message, sizeof message) == NULL);
+  CHECK(strstr(message, "spin_microseconds") != NULL && strstr(message, "-3") != NULL);
+
   const attn_parallel mine = {one_after_the_other, &tasks_run, 2};
   a.parallel = &mine;
   memset(output, 0, sizeof output);
