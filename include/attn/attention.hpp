@@ -76,7 +76,8 @@ struct AttentionArgs {
 
   // ---- Scores ----
 
-  // 0: 1 / sqrt(head_dim). May be negative; at most 2^126 in size.
+  // 0: 1 / sqrt(head_dim), to more digits than a float has. 1.0f / sqrtf(head_dim) and the float nearest to 1 /
+  // sqrt(head_dim) mean the same, and give the same bits. May be negative; at most 2^126 in size.
   float scale = 0;
   // 0: off; else s <- softcap * tanh(s / softcap); at least 2^-126.
   float softcap = 0;

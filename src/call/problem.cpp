@@ -5,10 +5,18 @@
 namespace attn {
 namespace {
 
+// 1 / sqrt(head_dim) in double, also for the floats that users compute of it: what means the same gives the same bits.
+double scale_of(const AttentionArgs& a) noexcept {
+  const double by_default = 1.0 / std::sqrt(static_cast<double>(a.head_dim));
+  const bool same =
+      a.scale == static_cast<float>(by_default) || a.scale == 1.0f / std::sqrt(static_cast<float>(a.head_dim));
+  return a.scale == 0 || same ? by_default : static_cast<double>(a.scale);
+}
+
 Scoring make_scoring(const AttentionArgs& a) noexcept {
   const bool tiny_scale = a.scale != 0 && std::fabs(a.scale) < 0x1p-121f;
   Scoring s;
-  s.scale = a.scale != 0 ? static_cast<double>(a.scale) : 1.0 / std::sqrt(static_cast<double>(a.head_dim));
+  s.scale = scale_of(a);
   s.softcap = a.softcap;
   s.bias = a.bias;
   s.alibi_slopes = a.alibi_slopes;
