@@ -46,7 +46,9 @@ class Mask(c.Structure):
 class Bias(c.Structure):
     _fields_ = [
         *members(c.c_void_p, "data"),
+        *members(c.c_int32, "dtype"),
         *members(c.c_int64, "batch_stride", "head_stride", "row_stride", "column_stride"),
+        *members(c.c_void_p, "head_factors"),
     ]
 
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -72,7 +73,25 @@ const Option options[] = {
     {"bias", "bert512",  // [T, T]
      [](AttentionArgs& a, Extras& x) {
        x.bias = bench::normals(a.query_length * a.key_length, 4);
-       a.bias = {x.bias.data(), 0, 0, a.key_length, 1};
+       a.bias = {x.bias.data(), attn::DType::f32, 0, 0, a.key_length, 1};
+     }},
+    {"mask_causal", "bert512",  // [T, T]
+     [](AttentionArgs& a, Extras& x) {
+       for (std::int64_t i = 0; i < a.query_length * a.key_length; ++i)
+         x.mask.push_back(i % a.key_length <= i / a.key_length);
+       a.mask = {x.mask.data(), 0, 0, a.key_length, 1};
+     }},
+    {"bias_causal", "bert512",  // [T, T], the same mask as 0 and -inf
+     [](AttentionArgs& a, Extras& x) {
+       for (std::int64_t i = 0; i < a.query_length * a.key_length; ++i)
+         x.bias.push_back(i % a.key_length <= i / a.key_length ? 0 : -std::numeric_limits<float>::infinity());
+       a.bias = {x.bias.data(), attn::DType::f32, 0, 0, a.key_length, 1};
+     }},
+    {"bias_padding", "decode4k",  // [B, 1, 1, T]: 768 keys of the cache are in use, by 0 and -inf
+     [](AttentionArgs& a, Extras& x) {
+       for (std::int64_t i = 0; i < a.batch * a.key_length; ++i)
+         x.bias.push_back(i % a.key_length < 768 ? 0 : -std::numeric_limits<float>::infinity());
+       a.bias = {x.bias.data(), attn::DType::f32, a.key_length, 0, 0, 1};
      }},
     {"softcap", "bert512", [](AttentionArgs& a, Extras&) { a.softcap = 50; }},
     {"alibi", "bert512",

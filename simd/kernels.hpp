@@ -59,6 +59,8 @@ struct RowSteps {
   float distance = 0;
   // Null: none.
   const float* bias = nullptr;
+  // Multiplies the bias.
+  float factor = 1;
 };
 
 // ---- What attend and weigh read: a tile of query rows against one block of keys of one KV head ----
@@ -166,6 +168,9 @@ struct Kernels {
   bool (*all_finite)(const float* x, std::ptrdiff_t n);
   // allowed[key_block / 64]: bit j set where begin <= j < end and mask[j] is not 0. Reads mask[begin, end) only.
   void (*mask_to_bits)(const std::uint8_t* mask, std::ptrdiff_t begin, std::ptrdiff_t end, std::uint64_t* allowed);
+  // Clears those bits of allowed[key_block / 64] whose bias is -inf; none is set outside [begin, end). Is every bias 0
+  // of the bits that stay? Reads bias[begin, end) only.
+  bool (*bias_to_bits)(const float* bias, std::ptrdiff_t begin, std::ptrdiff_t end, std::uint64_t* allowed);
 
   // ---- Packing ----
 

@@ -164,6 +164,12 @@ inline Avx2Lanes keep_bits(Avx2Lanes x, std::uint32_t bits, Avx2Lanes fill) {
       _mm256_blendv_ps(fill.hi, x.hi, _mm256_castsi256_ps(_mm256_cmpeq_epi32(hi, lane)))};
 }
 
+inline std::uint32_t equal_bits(Avx2Lanes a, Avx2Lanes b) {
+  const int lo = _mm256_movemask_ps(_mm256_cmp_ps(a.lo, b.lo, _CMP_EQ_OQ));
+  const int hi = _mm256_movemask_ps(_mm256_cmp_ps(a.hi, b.hi, _CMP_EQ_OQ));
+  return static_cast<std::uint32_t>(lo | hi << 8);
+}
+
 inline Avx2Lanes keep_range(Avx2Lanes x, std::ptrdiff_t begin, std::ptrdiff_t end, Avx2Lanes fill) {
   const __m256i lo = _mm256_andnot_si256(first8(begin), first8(end));
   const __m256i hi = _mm256_andnot_si256(first8(begin - 8), first8(end - 8));

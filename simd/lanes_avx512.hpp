@@ -99,6 +99,8 @@ inline Avx512Lanes keep_bits(Avx512Lanes x, std::uint32_t bits, Avx512Lanes fill
   return {_mm512_mask_mov_ps(fill.v, static_cast<__mmask16>(bits), x.v)};
 }
 
+inline std::uint32_t equal_bits(Avx512Lanes a, Avx512Lanes b) { return _mm512_cmp_ps_mask(a.v, b.v, _CMP_EQ_OQ); }
+
 inline Avx512Lanes keep_range(Avx512Lanes x, std::ptrdiff_t begin, std::ptrdiff_t end, Avx512Lanes fill) {
   return {_mm512_mask_mov_ps(fill.v, static_cast<__mmask16>(first(end) & ~first(begin)), x.v)};
 }

@@ -170,6 +170,13 @@ inline NeonLanes keep_bits(NeonLanes x, std::uint32_t bits, NeonLanes fill) {
   return x;
 }
 
+inline std::uint32_t equal_bits(NeonLanes a, NeonLanes b) {
+  static constexpr std::uint32_t lane[4] = {1, 2, 4, 8};
+  std::uint32_t bits = 0;
+  for (int i = 0; i < 4; ++i) bits |= vaddvq_u32(vandq_u32(vceqq_f32(a.v[i], b.v[i]), vld1q_u32(lane))) << (4 * i);
+  return bits;
+}
+
 inline NeonLanes keep_range(NeonLanes x, std::ptrdiff_t begin, std::ptrdiff_t end, NeonLanes fill) {
   for (int i = 0; i < 4; ++i) x.v[i] = vbslq_f32(vbicq_u32(first4(end, i), first4(begin, i)), x.v[i], fill.v[i]);
   return x;

@@ -195,6 +195,12 @@ inline ScalarLanes keep_bits(ScalarLanes x, std::uint32_t bits, ScalarLanes fill
   for (int i = 0; i < 16; ++i) x.v[i] = bits >> i & 1 ? x.v[i] : fill.v[i];
   return x;
 }
+// Bit i set where lane i of both is equal: nowhere where one is NaN.
+inline std::uint32_t equal_bits(ScalarLanes a, ScalarLanes b) {
+  std::uint32_t bits = 0;
+  for (int i = 0; i < 16; ++i) bits |= static_cast<std::uint32_t>(a.v[i] == b.v[i]) << i;
+  return bits;
+}
 // x in lanes [begin, end), fill elsewhere; 0 <= begin, end <= 16.
 inline ScalarLanes keep_range(ScalarLanes x, std::ptrdiff_t begin, std::ptrdiff_t end, ScalarLanes fill) {
   for (int i = 0; i < 16; ++i) x.v[i] = i >= begin && i < end ? x.v[i] : fill.v[i];

@@ -4,7 +4,7 @@
 //   s <- scale * s
 //   s <- softcap * tanh(s / softcap)
 //   s <- fma(-slope, |distance - j|, s)       ALiBi: distance is the query's position, counted from the row's first key
-//   s <- s + bias[j]
+//   s <- fma(factor, bias[j], s)             the head's factor, 1 if there is none
 //   s <- -inf where the key is excluded       by selection (visible.hpp): whatever s was, NaN too, is gone
 #pragma once
 
@@ -24,7 +24,7 @@ void step_scores(const ScoreSteps& steps, const RowSteps& row, float* s, std::pt
   const TanhConstants<Lanes> constants;
   const Lanes scale = Lanes::set1(steps.scale), cap = Lanes::set1(steps.softcap);
   const Lanes cap_inverse = Lanes::set1(1.0f / steps.softcap), slope = Lanes::set1(-row.slope);
-  const Lanes lane = Lanes::load(lane_numbers), zero = Lanes::zero();
+  const Lanes lane = Lanes::load(lane_numbers), zero = Lanes::zero(), factor = Lanes::set1(row.factor);
   const bool capped = steps.softcap > 0, alibi = row.alibi;
   const float* const bias = row.bias;
   for (std::ptrdiff_t j = 0; j < n; j += 16) {
@@ -35,7 +35,7 @@ void step_scores(const ScoreSteps& steps, const RowSteps& row, float* s, std::pt
       const Lanes ahead = Lanes::set1(row.distance - static_cast<float>(j)) - lane;
       x = fma(slope, max(ahead, zero - ahead), x);
     }
-    if (bias) x = x + (whole ? Lanes::load(bias + j) : Lanes::load_first(bias + j, n - j));
+    if (bias) x = fma(factor, whole ? Lanes::load(bias + j) : Lanes::load_first(bias + j, n - j), x);
     whole ? x.store(s + j) : x.store_first(s + j, n - j);
   }
 }

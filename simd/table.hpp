@@ -32,6 +32,7 @@ constexpr Kernels make_kernels(const char* name) {
   k.step_scores = step_scores<Lanes>;
   k.all_finite = all_finite<Lanes>;
   k.mask_to_bits = mask_to_bits<Lanes>;
+  k.bias_to_bits = bias_to_bits<Lanes>;
   k.pack_keys = pack_keys<Lanes>;
   k.pack_values = pack_values<Lanes>;
   k.attend = attend<Lanes>;

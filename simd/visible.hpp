@@ -61,22 +61,45 @@ inline void exclude_keys(float* s, const std::uint64_t* allowed, std::ptrdiff_t 
     keep_bits(Lanes::load(s + j), bits_at(allowed, j), Lanes::set1(-infinity)).store(s + j);
 }
 
+// The elements of a word of bits: where they stand, or, where only [begin, end) may be read, in `edge` with zeros.
+template <class T>
+inline const T* whole_word(const T* x, std::ptrdiff_t begin, std::ptrdiff_t end, T (&edge)[64]) {
+  if (begin <= 0 && end >= 64) return x;
+  for (T& element : edge) element = 0;
+  for (std::ptrdiff_t i = max(begin, 0); i < min(end, 64); ++i) edge[i] = x[i];
+  return edge;
+}
+
 // allowed[0, key_block / 64): bit j set where begin <= j < end and mask[j] is not 0. Reads mask[begin, end) only.
 template <class Lanes>
 void mask_to_bits(const std::uint8_t* mask, std::ptrdiff_t begin, std::ptrdiff_t end, std::uint64_t* allowed) {
-  for (std::ptrdiff_t j = 0; j < key_block / 64; ++j) allowed[j] = 0;
-  for (std::ptrdiff_t j = begin / 16 * 16; j < end; j += 16) {
-    std::uint64_t bits;
-    if (begin <= j && j + 16 <= end) {
-      bits = Lanes::nonzero(mask + j);
-    } else {
-      std::uint8_t edge[16] = {};
-      for (std::ptrdiff_t i = 0; i < 16; ++i)
-        if (begin <= j + i && j + i < end) edge[i] = mask[j + i];
-      bits = Lanes::nonzero(edge);
-    }
-    allowed[j / 64] |= bits << (j % 64);
+  for (std::ptrdiff_t w = 0; w < key_block / 64; ++w) {
+    allowed[w] = 0;
+    if (end <= 64 * w || begin >= 64 * w + 64) continue;
+    std::uint8_t edge[64];
+    const std::uint8_t* const x = whole_word(mask + 64 * w, begin - 64 * w, end - 64 * w, edge);
+    for (int part = 0; part < 64; part += 16) allowed[w] |= std::uint64_t{Lanes::nonzero(x + part)} << part;
   }
+}
+
+// Clears the bits whose bias is -inf. Is every bias 0 of the bits that stay? No bit is set outside [begin, end).
+template <class Lanes>
+bool bias_to_bits(const float* bias, std::ptrdiff_t begin, std::ptrdiff_t end, std::uint64_t* allowed) {
+  const Lanes infinite = Lanes::set1(-infinity), zero = Lanes::zero();
+  std::uint64_t others = 0;  // neither 0 nor -inf
+  for (std::ptrdiff_t w = begin / 64; 64 * w < end; ++w) {
+    float edge[64];
+    const float* const x = whole_word(bias + 64 * w, begin - 64 * w, end - 64 * w, edge);
+    std::uint64_t out = 0, zeros = 0;
+    for (int part = 0; part < 64; part += 16) {
+      const Lanes lanes = Lanes::load(x + part);
+      out |= std::uint64_t{equal_bits(lanes, infinite)} << part;
+      zeros |= std::uint64_t{equal_bits(lanes, zero)} << part;
+    }
+    others |= allowed[w] & ~out & ~zeros;
+    allowed[w] &= ~out;
+  }
+  return others == 0;
 }
 
 }  // namespace

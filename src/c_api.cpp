@@ -25,6 +25,9 @@ namespace {
 static_assert(sizeof(attn_tensor) == sizeof(attn::Tensor) && sizeof(attn_output) == sizeof(attn::Output));
 static_assert(sizeof(attn_mask) == sizeof(attn::Mask) && sizeof(attn_bias) == sizeof(attn::Bias));
 static_assert(
+    offsetof(attn_bias, dtype) == offsetof(attn::Bias, dtype) &&
+    offsetof(attn_bias, head_factors) == offsetof(attn::Bias, head_factors));
+static_assert(
     offsetof(attn_tensor, dtype) == offsetof(attn::Tensor, dtype) &&
     offsetof(attn_tensor, row_stride) == offsetof(attn::Tensor, row_stride));
 static_assert(

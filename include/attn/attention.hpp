@@ -95,7 +95,7 @@ struct AttentionArgs {
   const std::int64_t* query_offsets = nullptr;
   // [batch], each in [0, key_length]; keys from there on are never read.
   const std::int64_t* key_lengths = nullptr;
-  // Excluded keys have no influence, whatever stands in their rows.
+  // Excluded keys have no influence, whatever stands in their rows. A bias of -inf excludes them, too.
   Mask mask;
 
   // ---- More on scores ----

@@ -61,11 +61,13 @@ typedef struct attn_mask {
 } attn_mask;
 
 typedef struct attn_bias {
-  const float* data;
+  const void* data;
+  int32_t dtype;
   int64_t batch_stride;
   int64_t head_stride;
   int64_t row_stride;
   int64_t column_stride;
+  const float* head_factors;
 } attn_bias;
 
 /* run(context, count, task, argument) calls task(argument, i) once for every i in [0, count) and returns when all are

@@ -163,6 +163,8 @@
 #undef gnu
 #pragma push_macro("head_dim")
 #undef head_dim
+#pragma push_macro("head_factors")
+#undef head_factors
 #pragma push_macro("head_stride")
 #undef head_stride
 #pragma push_macro("heads")

@@ -81,6 +81,7 @@
 #pragma pop_macro("given")
 #pragma pop_macro("gnu")
 #pragma pop_macro("head_dim")
+#pragma pop_macro("head_factors")
 #pragma pop_macro("head_stride")
 #pragma pop_macro("heads")
 #pragma pop_macro("in_out")

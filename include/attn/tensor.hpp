@@ -74,14 +74,20 @@ struct Mask {
   std::int64_t column_stride = 0;
 };
 
-// Additive bias, float32, on the scaled and capped scores. Shape and strides as Mask. -inf makes the key's weight 0
-// (but the key is not absent as one under a mask is: a NaN there is seen).
+// Additive bias on the scaled and capped scores: s <- s + head_factors[h] * bias, rounded once. Of f32, f16 or bf16.
+// Shape and strides as Mask.
+// -inf excludes the key as a mask does, whatever the factor. It has no influence, and costs what it costs under a mask.
+// A row whose bias is 0 or -inf for all keys that it sees gives the bits of the boolean mask.
 struct Bias {
-  const float* data = nullptr;
+  const void* data = nullptr;
+  DType dtype = DType::f32;
   std::int64_t batch_stride = 0;
   std::int64_t head_stride = 0;
   std::int64_t row_stride = 0;
   std::int64_t column_stride = 0;
+  // Optional: [query_heads], a slope for each head where one bias serves them all, as in ALiBi. Null: 1. Not read
+  // without data, and without effect in a row of 0 and -inf.
+  const float* head_factors = nullptr;
 };
 
 }  // namespace attn

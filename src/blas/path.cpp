@@ -10,6 +10,7 @@
 #include "base/log_sum_exp.hpp"
 #include "blas/blas.hpp"
 #include "blas/rows.hpp"
+#include "call/holes.hpp"
 #include "call/share.hpp"
 #include "call/wide_row.hpp"
 
@@ -70,13 +71,16 @@ void add_sink(float sink, float* weights, KeyRange range, float& row_max, float&
   row_sum = static_cast<float>(sum);
 }
 
-// The keys that each row sees, that some row sees, and that every row sees.
+// The keys that each row sees, that some row sees, and that every row sees; the rows that a bias changes.
 void find_keys(Rows& rows) noexcept {
+  BiasedRows biased;
+  BiasedRows::Kept nothing;
   rows.all = {rows.problem.batch.key_length, 0};
   rows.common = {0, rows.problem.batch.key_length};
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const KeyRange range = rows.range[r] = rows.problem.visibility.range(rows.sequence, rows.first + r);
     if (!range.empty()) rows.all = {std::min(rows.all.begin, range.begin), std::max(rows.all.end, range.end)};
+    rows.biased[r] = rows.problem.scoring.bias.data && biased.next(rows.row(r), range, nothing);
     rows.common = {std::max(rows.common.begin, range.begin), std::min(rows.common.end, range.end)};
   }
   if (rows.all.empty()) rows.all = {0, 0};
@@ -136,7 +140,7 @@ void finish_output(const Rows& rows, std::int64_t r, float row_sum) noexcept {
   if (std::isnan(row_sum))  // a sink can spoil a row without keys
     std::fill_n(output, p.value_dim, row_sum);
   else if (wide_row::Softmax unused; !rows.kernels.all_finite(output, p.value_dim))
-    wide_row::mend({p, rows.kernels, rows.sequence, rows.head, rows.first + r}, row_sum, false, output, unused);
+    wide_row::mend(rows.row(r), row_sum, false, output, unused);
   if (!is_float(p.output.dtype))
     rows.kernels.narrow(
         output, p.output.dtype, p.value_dim,

@@ -24,7 +24,9 @@ struct Rows {
   Matrix<float> weights, output;  // weights: products, then scores, then weights
   KeyRange range[row_block] = {};
   KeyRange all{}, common{};  // the keys that some row sees, that every row sees (masks left aside)
+  bool biased[row_block] = {};  // a bias changes the row's scores
 
+  Row row(std::int64_t r) const noexcept { return {problem, kernels, sequence, head, first + r, biased[r]}; }
   bool unmasked(std::int64_t r, std::int64_t j) const noexcept {
     return problem.visibility.unmasked(sequence, head, first + r, j);
   }

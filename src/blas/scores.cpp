@@ -3,6 +3,7 @@
 #include <limits>
 
 #include "blas/rows.hpp"
+#include "call/holes.hpp"
 #include "call/wide_row.hpp"
 
 namespace attn::blas_path {
@@ -13,11 +14,29 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 // s[j] <- s[j] * scale over some keys, of whose products some are not finite. A product beyond float may still be a
 // score within it, unless the query is not finite.
 void scale_in_double(const Rows& rows, std::int64_t r, KeyRange keys, float* s) noexcept {
-  const wide_row::Row wide{rows.problem, rows.kernels, rows.sequence, rows.head, rows.first + r};
+  const Row wide = rows.row(r);
   const float scale = static_cast<float>(rows.problem.scoring.scale);
   const bool finite_query = rows.kernels.all_finite(rows.query.row(r), rows.problem.head_dim);
   for (std::int64_t j = keys.begin; j < keys.end; ++j)
     s[j] = !finite_query || std::isfinite(s[j]) ? s[j] * scale : wide_row::scaled_score(wide, j);
+}
+
+// s[j] <- s[j] + factor * bias over the keys of a row's range, and -inf where mask or bias exclude the key.
+void add_bias_and_holes(const Row& row, simd::RowSteps steps, KeyRange range, float* s) noexcept {
+  constexpr std::int64_t block = simd::key_block;
+  steps.alibi = false;
+  for (std::int64_t key = range.begin; key < range.end; key += block) {
+    const std::int64_t count = std::min(block, range.end - key);
+    std::uint64_t allowed[block / 64];
+    read_holes(row, key, {0, count}, allowed);
+    if (row.biased) {
+      float wide[block];
+      steps.bias = bias_of(row, key, {0, count}, wide);
+      row.kernels.step_scores({1, 0}, steps, s + key, count);
+    }
+    for (std::int64_t j = 0; j < count; ++j)
+      if ((allowed[j / 64] >> (j % 64) & 1) == 0) s[key + j] = -infinity;
+  }
 }
 
 void step_row(const Rows& rows, std::int64_t r) noexcept {
@@ -42,8 +61,7 @@ void step_row(const Rows& rows, std::int64_t r) noexcept {
     scale_in_double(rows, r, wanted, scores);
     steps.scale = 1;
   }
-  simd::RowSteps row = p.scoring.row_steps(s, rows.head, query, wanted.begin);
-  row.bias = nullptr;  // below, together with the mask
+  const simd::RowSteps row = p.scoring.row_steps(s, rows.head, query, wanted.begin);
   const ScoresStage stage = p.extras.scores_stage;
   if (copy && stage != ScoresStage::biased) {
     step({steps.scale, stage == ScoresStage::capped ? steps.softcap : 0}, {});
@@ -52,10 +70,7 @@ void step_row(const Rows& rows, std::int64_t r) noexcept {
   } else {
     step(steps, row);
   }
-  for (std::int64_t j = range.begin; j < range.end; ++j) {
-    if (p.scoring.bias.data) scores[j] += *element_at(p.scoring.bias, s.item, rows.head, query, j);
-    if (!rows.unmasked(r, j)) scores[j] = -infinity;
-  }
+  if (p.visibility.has_holes()) add_bias_and_holes(rows.row(r), row, range, scores);
   if (copy && stage == ScoresStage::biased) keep(range);
 }
 

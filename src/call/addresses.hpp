@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 
 #include "attn/tensor.hpp"
 
@@ -20,6 +21,13 @@ constexpr std::int64_t size_of(DType type) noexcept {
 }
 constexpr bool is_dtype(DType type) noexcept { return size_of(type) > 0; }
 
+// Is the element of that type at x minus infinity?
+inline bool is_minus_infinity(const void* x, DType type) noexcept {
+  std::uint32_t bits = 0;
+  std::memcpy(&bits, x, static_cast<std::size_t>(size_of(type)));
+  return bits == (type == DType::f32 ? 0xff800000u : type == DType::f16 ? 0xfc00u : 0xff80u);
+}
+
 // Is a row of this type an array of float, which arithmetic and BLAS take as it stands? The others are widened first.
 constexpr bool is_float(DType type) noexcept { return type == DType::f32; }
 
@@ -35,6 +43,17 @@ inline const char* address_of(const Tensor& t, std::int64_t batch, std::int64_t 
 inline char* address_of(const Output& t, std::int64_t batch, std::int64_t head, std::int64_t row) noexcept {
   const std::int64_t element = batch * t.batch_stride + head * t.head_stride + row * t.row_stride;
   return reinterpret_cast<char*>(row_address(t.data, element, t.dtype));
+}
+
+// The element of a mask, and of a bias.
+inline const std::uint8_t* address_of(
+    const Mask& x, std::int64_t item, std::int64_t head, std::int64_t query, std::int64_t key) noexcept {
+  return x.data + item * x.batch_stride + head * x.head_stride + query * x.row_stride + key * x.column_stride;
+}
+inline const char* address_of(
+    const Bias& x, std::int64_t item, std::int64_t head, std::int64_t query, std::int64_t key) noexcept {
+  return static_cast<const char*>(x.data) +
+      size_of(x.dtype) * (item * x.batch_stride + head * x.head_stride + query * x.row_stride + key * x.column_stride);
 }
 
 inline const float* row_of(const Tensor& t, std::int64_t batch, std::int64_t head, std::int64_t row) noexcept {

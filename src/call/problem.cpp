@@ -21,7 +21,7 @@ Scoring make_scoring(const AttentionArgs& a) noexcept {
   s.bias = a.bias;
   s.alibi_slopes = a.alibi_slopes;
   s.sinks = a.sinks;
-  s.stepped = a.softcap > 0 || a.alibi_slopes || a.bias.data || a.sinks || tiny_scale;
+  s.stepped = a.softcap > 0 || a.alibi_slopes || a.sinks || tiny_scale;
   return s;
 }
 
@@ -52,7 +52,7 @@ Problem make_problem(const AttentionArgs& a) noexcept {
   p.key = a.key;
   p.value = a.value;
   p.output = a.output;
-  p.visibility = {a.causal, a.window_left, a.window_right, a.mask};
+  p.visibility = {a.causal, a.window_left, a.window_right, a.mask, a.bias};
   p.scoring = make_scoring(a);
   p.extras = {a.weights, a.scores, a.scores_stage, a.logsumexp, a.key_weight_sums};
   p.parallel = a.parallel;

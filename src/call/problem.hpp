@@ -17,17 +17,19 @@ struct Scoring {
   Bias bias;
   const float* alibi_slopes = nullptr;
   const float* sinks = nullptr;
-  // Scores pass through steps in their own units; else they are products, and the exponent of the softmax holds the
-  // scale. True with
-  //   softcap, ALiBi, bias or sinks
+  // The scores of every row pass through steps in their own units; else they are products, and the exponent of the
+  // softmax holds the scale, but in rows that a bias changes (holes.hpp). True with
+  //   softcap, ALiBi or sinks
   //   a scale of less than 2^-121 in size: two products may differ by more than float holds, 2^128,
   //                         and their scores by less than the 88 that make a weight 0
   bool stepped = false;
 
   simd::ScoreSteps steps() const noexcept { return {static_cast<float>(scale), softcap}; }
+  // Does a row go through steps? `biased`: a bias changes it.
+  bool steps_row(bool biased) const noexcept { return stepped || biased; }
   // The scale that the exponent holds.
-  double exponent_scale() const noexcept { return stepped ? 1.0 : scale; }
-  // The steps of one row, whose first key is `key`; its columns of the bias must be contiguous.
+  double exponent_scale(bool row_is_stepped) const noexcept { return row_is_stepped ? 1.0 : scale; }
+  // The steps of one row, whose first key is `key`, but for the values of its bias.
   simd::RowSteps row_steps(const Sequence& s, std::int64_t head, std::int64_t query, std::int64_t key) const noexcept {
     simd::RowSteps row;
     row.alibi = alibi_slopes != nullptr;
@@ -35,7 +37,7 @@ struct Scoring {
       row.slope = alibi_slopes[head];
       row.distance = static_cast<float>(saturating_add(s.position(query), -key));
     }
-    if (bias.data && bias.column_stride == 1) row.bias = element_at(bias, s.item, head, query, key);
+    if (bias.data && bias.head_factors) row.factor = bias.head_factors[head];
     return row;
   }
 };
@@ -64,6 +66,15 @@ struct Problem {
   // The places of a row's log-sum-exp and of the first key weight sum of a head.
   float* logsumexp_at(const Sequence& s, std::int64_t head, std::int64_t query) const noexcept;
   float* key_weight_sums_at(const Sequence& s, std::int64_t head) const noexcept;
+};
+
+// One query row: of a query head, and of the sequence.
+struct Row {
+  const Problem& problem;
+  const simd::Kernels& kernels;
+  Sequence sequence;
+  std::int64_t head, query;
+  bool biased = false;  // a bias changes its scores (holes.hpp)
 };
 
 // args have passed check::sizes().

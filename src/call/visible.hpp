@@ -6,6 +6,7 @@
 
 #include "attn/attention.hpp"
 #include "base/saturating.hpp"
+#include "call/addresses.hpp"
 
 namespace attn {
 
@@ -58,18 +59,13 @@ struct Batch {
   }
 };
 
-// The element of a mask or a bias.
-template <class Quad>
-auto element_at(const Quad& x, std::int64_t item, std::int64_t head, std::int64_t query, std::int64_t key) noexcept {
-  return x.data + item * x.batch_stride + head * x.head_stride + query * x.row_stride + key * x.column_stride;
-}
-
 struct Visibility {
   bool causal = false;
   std::int64_t window_left = -1, window_right = -1;
   Mask mask;
+  Bias bias;  // whose -inf exclude keys
 
-  // Below the key length, not after p if causal, within the window around p. A mask may exclude more.
+  // Below the key length, not after p if causal, within the window around p. A mask or a bias may exclude more.
   KeyRange range(const Sequence& s, std::int64_t query) const noexcept {
     const std::int64_t p = s.position(query);
     KeyRange keys{0, s.key_length};
@@ -81,11 +77,13 @@ struct Visibility {
   // Do all queries of a sequence have the same range?
   bool same_for_all() const noexcept { return !causal && window_left < 0 && window_right < 0; }
   // Are there keys inside a range that a query does not see?
-  bool has_holes() const noexcept { return mask.data != nullptr; }
-  // Is key j, in the range, no such hole?
-  bool unmasked(const Sequence& s, std::int64_t head, std::int64_t query, std::int64_t j) const noexcept {
-    return !mask.data || *element_at(mask, s.item, head, query, j) != 0;
+  bool has_holes() const noexcept { return mask.data || bias.data; }
+  // Have all queries of a head the same ones?
+  bool same_holes_for_all() const noexcept {
+    return (!mask.data || mask.row_stride == 0) && (!bias.data || bias.row_stride == 0);
   }
+  // Is key j, in the range, no such hole?
+  bool unmasked(const Sequence& s, std::int64_t head, std::int64_t query, std::int64_t j) const noexcept;
 };
 
 }  // namespace attn

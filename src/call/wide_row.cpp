@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/exponent.hpp"
+#include "call/holes.hpp"
 #include "call/wide_product.hpp"
 
 namespace attn::wide_row {
@@ -39,9 +40,10 @@ const float* values_of(const Row& row, std::int64_t j, std::int64_t first, std::
 float score(const Row& row, std::int64_t j) noexcept {
   const Scoring& scoring = row.problem.scoring;
   float s = scaled_score(row, j);
-  if (!scoring.stepped) return s;
+  if (!scoring.steps_row(row.biased)) return s;
   simd::RowSteps steps = scoring.row_steps(row.sequence, row.head, row.query, j);
-  if (scoring.bias.data) steps.bias = element_at(scoring.bias, row.sequence.item, row.head, row.query, j);
+  float bias;
+  if (row.biased) steps.bias = bias_of(row, j, {0, 1}, &bias);
   row.kernels.step_scores({1, scoring.softcap}, steps, &s, 1);
   return s;
 }

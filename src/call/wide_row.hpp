@@ -11,13 +11,6 @@
 
 namespace attn::wide_row {
 
-struct Row {
-  const Problem& problem;
-  const simd::Kernels& kernels;
-  Sequence sequence;
-  std::int64_t head, query;  // query head, and query of the sequence
-};
-
 // q . k * scale of key j, before softcap, ALiBi and bias.
 float scaled_score(const Row& row, std::int64_t j) noexcept;
 

@@ -48,7 +48,8 @@ Status options(const AttentionArgs& a) noexcept {
     const char* name;
     DType type;
   } types[] = {{"query.dtype", a.query.dtype},   {"key.dtype", a.key.dtype},         {"value.dtype", a.value.dtype},
-               {"output.dtype", a.output.dtype}, {"weights.dtype", a.weights.dtype}, {"scores.dtype", a.scores.dtype}};
+               {"output.dtype", a.output.dtype}, {"weights.dtype", a.weights.dtype}, {"scores.dtype", a.scores.dtype},
+               {"bias.dtype", a.bias.dtype}};
   for (const auto& t : types)
     if (!is_dtype(t.type)) return bad(t.name, static_cast<std::int64_t>(t.type), "is not a value of DType");
   if (a.alignment == Alignment::given && !a.query_offsets && a.batch > 0)
@@ -156,8 +157,9 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
       view("query", a.query, batch, a.query_heads, queries, a.head_dim),
       view("key", a.key, batch, a.kv_heads, keys, a.head_dim),
       view("value", a.value, batch, a.kv_heads, keys, a.value_dim),
-      view("mask", a.mask, a),
-      view("bias", a.bias, a),
+      view("mask", a.mask, 1, a),
+      view("bias", a.bias, size_of(a.bias.dtype), a),
+      view("bias.head_factors", a.bias.data ? a.bias.head_factors : nullptr, a.query_heads),
       view("alibi_slopes", a.alibi_slopes, a.query_heads),
       view("sinks", a.sinks, a.query_heads),
       view("query_offsets", a.query_offsets, a.batch),

@@ -69,15 +69,15 @@ inline View view(
       {t.batch_stride, t.head_stride, t.row_stride, 1},
       size_of(t.dtype)};
 }
-// A mask or a bias; none has no elements.
+// A mask or a bias, of elements of that size; none has no elements.
 template <class Quad>
-inline View view(const char* name, const Quad& x, const AttentionArgs& a) noexcept {
+inline View view(const char* name, const Quad& x, std::int64_t element_bytes, const AttentionArgs& a) noexcept {
   return {
       name,
-      reinterpret_cast<const char*>(x.data),
+      static_cast<const char*>(static_cast<const void*>(x.data)),
       {a.batch, a.query_heads, a.query_length, x.data ? a.key_length : 0},
       {x.batch_stride, x.head_stride, x.row_stride, x.column_stride},
-      sizeof *x.data};
+      element_bytes};
 }
 // An array, or none.
 template <class T>

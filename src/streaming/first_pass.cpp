@@ -26,12 +26,14 @@ void merge_sinks(const Plan& plan, const Tile& tile, const simd::State& state, c
     scratch.block.max[r] = plan.problem.scoring.sinks[scratch.place[r].head];
     scratch.block.sum[r] = 1.0f;
   }
-  plan.kernels.merge(plan.exponent, tile.rows, state, scratch.block);
+  plan.kernels.merge(plan.exponents[tile.part.stepped], tile.rows, state, scratch.block);
 }
 
 // The caller's output and log-sum-exp of row r. Where float32 has lost products to overflow, all of the row is computed
 // again in double: true, and the row's maximum and sum are those.
-bool finish_row(const Plan& plan, const KvHead& kv, Place place, const simd::State& state, std::int64_t r) noexcept {
+bool finish_row(
+    const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t r, Place place,
+    const simd::State& state) noexcept {
   const Problem& p = plan.problem;
   char* const out = address_of(p.output, kv.sequence.batch, place.head, kv.sequence.first_query + place.query);
   float* const accumulated = state.output + r * state.output_stride;
@@ -39,7 +41,7 @@ bool finish_row(const Plan& plan, const KvHead& kv, Place place, const simd::Sta
   const bool finite = plan.kernels.finish_row(accumulated, state.sum[r], row, p.value_dim);
   bool again = false;
   if (!finite || state.overflowed[r]) {
-    const wide_row::Row wide{p, plan.kernels, kv.sequence, place.head, place.query};
+    const Row wide{p, plan.kernels, kv.sequence, place.head, place.query, tile.is_biased(r)};
     wide_row::Softmax softmax;
     again = wide_row::mend(wide, state.sum[r], state.overflowed[r] != 0, row, softmax);
     if (again) {
@@ -50,7 +52,7 @@ bool finish_row(const Plan& plan, const KvHead& kv, Place place, const simd::Sta
   if (row == accumulated) plan.kernels.narrow(row, p.output.dtype, p.value_dim, out);
   if (p.extras.logsumexp)
     *p.logsumexp_at(kv.sequence, place.head, place.query) =
-        log_sum_exp(state.max[r], state.sum[r], again ? 1.0 : p.scoring.exponent_scale());
+        log_sum_exp(state.max[r], state.sum[r], p.scoring.exponent_scale(again || tile.stepped(r)));
   return again;
 }
 
@@ -59,7 +61,8 @@ void finish_tile(
     const Workspace& w) noexcept {
   if (plan.problem.scoring.sinks) merge_sinks(plan, tile, state, scratch);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
-    const bool wide = finish_row(plan, kv, scratch.place[r], state, r);
+    if (!tile.in_part(r)) continue;
+    const bool wide = finish_row(plan, kv, tile, r, scratch.place[r], state);
     if (!plan.keeps_rows) continue;
     const std::int64_t row = kv.index * plan.rows + tile.first_row + r;
     w.row_max[row] = state.max[r];
@@ -105,28 +108,40 @@ simd::Prefetch look_ahead(
   return {rows, count, std::max(p.head_dim, p.value_dim) * static_cast<std::int64_t>(sizeof(float))};
 }
 
-// Tile `index` of a KV head against all its blocks.
-void run_tile(
-    const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed, const Workspace& w,
-    std::int64_t worker) noexcept {
-  const TileScratch& scratch = w.scratch[worker];
-  const Tile tile = load_tile(plan, kv, index, scratch);
-  simd::Prefetch prefetch;
-  if (feed.packed && kv.sequence.key_length >= look_ahead_pays) prefetch = look_ahead(plan, kv, index, feed, scratch.prefetch);
+// The part of a tile against all its blocks.
+void run_part(
+    const Plan& plan, const KvHead& kv, const Tile& tile, const Packed* packed, simd::Prefetch prefetch,
+    const TileScratch& scratch) noexcept {
   std::fill(scratch.state.overflowed, scratch.state.overflowed + tile.rows, std::uint8_t{0});
   std::fill(scratch.block.overflowed, scratch.block.overflowed + tile.rows, std::uint8_t{0});
   bool first = true;
   for (std::int64_t i = tile.blocks.begin; i < tile.blocks.end; ++i) {
     if (!see_block(plan, kv, tile, i, scratch)) continue;
     plan.kernels.attend(
-        tile.queries, block_at(plan, kv, i, feed.packed), visible(plan, scratch), rule(plan, scratch),
+        tile.queries, block_at(plan, kv, i, packed), visible(plan, tile, scratch), rule(plan, tile, scratch),
         {scratch.scores, prefetch}, first ? scratch.state : scratch.block);
-    if (!first) plan.kernels.merge(plan.exponent, tile.rows, scratch.state, scratch.block);
+    if (!first) plan.kernels.merge(plan.exponents[tile.part.stepped], tile.rows, scratch.state, scratch.block);
     first = false;
     prefetch.count = 0;
   }
   if (first) clear(scratch.state, tile.rows);
-  finish_tile(plan, kv, tile, scratch.state, scratch, w);
+}
+
+// Tile `index` of a KV head against all its blocks.
+void run_tile(
+    const Plan& plan, const KvHead& kv, std::int64_t index, const Feed& feed, const Workspace& w,
+    std::int64_t worker) noexcept {
+  const TileScratch& scratch = w.scratch[worker];
+  Tile tile = load_tile(plan, kv, index, scratch, w);
+  find_biased(plan, kv, tile, scratch, w);
+  simd::Prefetch prefetch;
+  if (feed.packed && kv.sequence.key_length >= look_ahead_pays)
+    prefetch = look_ahead(plan, kv, index, feed, scratch.prefetch);
+  for (const bool stepped : {false, true}) {
+    if (!take_part(tile, stepped)) continue;
+    run_part(plan, kv, tile, feed.packed, prefetch, scratch);
+    finish_tile(plan, kv, tile, scratch.state, scratch, w);
+  }
 }
 
 void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed& packed) noexcept {
@@ -141,17 +156,6 @@ void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Pa
       packed.values + keys.begin * plan.padded_value_dim);
 }
 
-// The blocks that any row of the KV head sees: no other is packed. A window over a long cache needs few.
-Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept {
-  const Visibility& visibility = plan.problem.visibility;
-  Blocks blocks;
-  if (kv.rows == 0) return blocks;
-  const std::int64_t first = place_of(plan, kv, 0).query, last = place_of(plan, kv, kv.rows - 1).query;
-  const std::int64_t end = visibility.same_for_all() ? first + 1 : last + 1;
-  for (std::int64_t query = first; query < end; ++query) blocks.include(visibility.range(kv.sequence, query));
-  return blocks;
-}
-
 // A task is a KV head: all its tiles, in place.
 void run_in_place(const Plan& plan, const Workspace& w) noexcept {
   for_each(plan, plan.kv_heads, [&](std::int64_t worker, std::int64_t i) {
@@ -160,34 +164,60 @@ void run_in_place(const Plan& plan, const Workspace& w) noexcept {
   });
 }
 
-// A task is one block of a KV head; then the calling thread merges them from left to right.
-void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
-  for_each(plan, plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
-    const KvHead kv = kv_head_at(plan, i / plan.blocks);
-    const TileScratch& scratch = w.scratch[worker];
-    const std::int64_t block = i % plan.blocks;
-    if (!blocks_of(plan, kv).contain(block)) return;  // before the queries are copied
-    const Tile tile = load_tile(plan, kv, 0, scratch);
-    const simd::State state = w.partial.at(i);
+// The place of the result of one block of keys for the tile's part.
+simd::State partial_of(
+    const Plan& plan, const KvHead& kv, std::int64_t block, const Tile& tile, const Workspace& w) noexcept {
+  return w.partial.at((kv.index * plan.blocks + block) * plan.rules + (plan.rules > 1 && tile.part.stepped));
+}
+
+// One block of keys of a KV head, for each part of its rows.
+void run_block(
+    const Plan& plan, const KvHead& kv, std::int64_t block, const TileScratch& scratch, const Workspace& w) noexcept {
+  if (!blocks_in_range(plan, kv).contain(block)) return;  // before the queries are copied
+  Tile tile = load_tile(plan, kv, 0, scratch, w);
+  for (const bool stepped : {false, true}) {
+    if (!take_part(tile, stepped)) continue;
+    const simd::State to = partial_of(plan, kv, block, tile, w);
     if (see_block(plan, kv, tile, block, scratch)) {
-      std::fill(state.overflowed, state.overflowed + tile.rows, std::uint8_t{0});
+      std::fill(to.overflowed, to.overflowed + tile.rows, std::uint8_t{0});
       plan.kernels.attend(
-          tile.queries, block_at(plan, kv, block, nullptr), visible(plan, scratch), rule(plan, scratch),
-          {scratch.scores, {}}, state);
+          tile.queries, block_at(plan, kv, block, nullptr), visible(plan, tile, scratch), rule(plan, tile, scratch),
+          {scratch.scores, {}}, to);
     } else {
-      clear(state, tile.rows);  // a mask has left no key
+      clear(to, tile.rows);  // a mask has left no key
     }
+  }
+}
+
+// The blocks of a KV head, merged from left to right.
+void merge_blocks(const Plan& plan, const KvHead& kv, const Workspace& w) noexcept {
+  const TileScratch& scratch = w.scratch[0];
+  Tile tile = load_tile(plan, kv, 0, scratch, w);
+  const std::int64_t first = tile.blocks.empty() ? 0 : tile.blocks.begin;
+  for (const bool stepped : {false, true}) {
+    if (!take_part(tile, stepped)) continue;
+    const simd::State state = partial_of(plan, kv, first, tile, w);
+    if (tile.blocks.empty()) clear(state, tile.rows);
+    for (std::int64_t block = first + 1; block < tile.blocks.end; ++block)
+      plan.kernels.merge(plan.exponents[stepped], tile.rows, state, partial_of(plan, kv, block, tile, w));
+    finish_tile(plan, kv, tile, state, scratch, w);
+  }
+}
+
+// A task is one block of keys of a KV head; then the calling thread merges them. What a bias means is found before,
+// once for all blocks.
+void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
+  for_each(plan, plan.problem.scoring.bias.data ? plan.kv_heads : 0, [&](std::int64_t worker, std::int64_t i) {
+    const KvHead kv = kv_head_at(plan, i);
+    if (kv.rows == 0) return;
+    find_biased(plan, kv, load_tile(plan, kv, 0, w.scratch[worker], w), w.scratch[worker], w);
+  });
+  for_each(plan, plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
+    run_block(plan, kv_head_at(plan, i / plan.blocks), i % plan.blocks, w.scratch[worker], w);
   });
   for (std::int64_t h = 0; h < plan.kv_heads; ++h) {
     const KvHead kv = kv_head_at(plan, h);
-    if (kv.rows == 0) continue;
-    const Tile tile = load_tile(plan, kv, 0, w.scratch[0]);
-    const std::int64_t first = tile.blocks.empty() ? 0 : tile.blocks.begin;
-    const simd::State state = w.partial.at(h * plan.blocks + first);
-    if (tile.blocks.empty()) clear(state, tile.rows);
-    for (std::int64_t block = first + 1; block < tile.blocks.end; ++block)
-      plan.kernels.merge(plan.exponent, tile.rows, state, w.partial.at(h * plan.blocks + block));
-    finish_tile(plan, kv, tile, state, w.scratch[0], w);
+    if (kv.rows > 0) merge_blocks(plan, kv, w);
   }
 }
 

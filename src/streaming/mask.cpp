@@ -8,38 +8,32 @@ using simd::key_block;
 
 void BlockMask::apply(std::int64_t r) noexcept {
   if (!plan_.problem.visibility.has_holes()) return;
-  const Mask& mask = plan_.problem.visibility.mask;
-  const std::int32_t begin = scratch_.begin[r], end = scratch_.end[r];
-  const std::uint8_t* row = nullptr;
+  const KeyRange range{scratch_.begin[r], scratch_.end[r]};
+  const HolesAt at = holes_at(row_at(plan_, kv_, scratch_.place[r]), key_, range);
   scratch_.allowed[r] = nullptr;
-  if (begin < end) {
-    const Place place = scratch_.place[r];
-    row = element_at(mask, kv_.sequence.item, place.head, place.query, key_);
-    if (row == previous_ && begin == previous_begin_ && end == previous_end_) {
-      scratch_.begin[r] = scratch_.begin[r - 1];
-      scratch_.end[r] = scratch_.end[r - 1];
-      scratch_.allowed[r] = scratch_.allowed[r - 1];
-    } else {
-      read(r, row);
-    }
+  if (!range.empty() && at == previous_) {
+    scratch_.begin[r] = scratch_.begin[r - 1];
+    scratch_.end[r] = scratch_.end[r - 1];
+    scratch_.allowed[r] = scratch_.allowed[r - 1];
+  } else if (!range.empty()) {
+    narrow(r, read(r));
   }
-  previous_ = row;
-  previous_begin_ = begin;
-  previous_end_ = end;
+  previous_ = at;
 }
 
-// What the mask leaves is often one run (padding): nothing outside it is computed, at the cost of a row without a mask.
-// Else whole vectors at the ends are cut off, so that rows with similar masks keep one range and are multiplied
-// together.
-void BlockMask::read(std::int64_t r, const std::uint8_t* row) noexcept {
-  std::int32_t &begin = scratch_.begin[r], &end = scratch_.end[r];
-  const std::int64_t stride = plan_.problem.visibility.mask.column_stride;
-  if (stride != 1) {
-    for (std::int64_t j = begin; j < end; ++j) scratch_.gathered_mask[j] = row[j * stride];
-    row = scratch_.gathered_mask;
-  }
+// From what is kept, or from mask and bias.
+const std::uint64_t* BlockMask::read(std::int64_t r) noexcept {
+  const std::int64_t block = key_ / key_block - scratch_.range[r].begin / key_block;
+  if (block < scratch_.kept[r]) return kept_bits(plan_, scratch_, r) + block * (key_block / 64);
   std::uint64_t* const allowed = scratch_.allowed_bits + r * (key_block / 64);
-  plan_.kernels.mask_to_bits(row, begin, end, allowed);
+  read_holes(row_at(plan_, kv_, scratch_.place[r]), key_, {scratch_.begin[r], scratch_.end[r]}, allowed);
+  return allowed;
+}
+
+// What is left is often one run (padding): nothing outside it is computed, at the cost of a row without a mask. Else
+// whole vectors at the ends are cut off, so that rows with similar masks keep one range and are multiplied together.
+void BlockMask::narrow(std::int64_t r, const std::uint64_t* allowed) noexcept {
+  std::int32_t &begin = scratch_.begin[r], &end = scratch_.end[r];
   std::int32_t first = key_block, last = -1, count = 0;
   for (std::int32_t w = begin / 64; w < (end + 63) / 64; ++w) {
     if (allowed[w] == 0) continue;

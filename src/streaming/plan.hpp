@@ -32,15 +32,27 @@ struct Plan {
   std::int64_t blocks = 0;  // of keys
   std::int64_t padded_value_dim = 0;  // rounded up to whole vectors: floats from row to row of outputs
   std::int64_t key_stride = 0, value_stride = 0;  // elements from row to row; 0 where there is one row
+  std::int64_t rules = 1;  // as rules_of()
+  std::int64_t kept_blocks = 0;  // of a row's mask and bias, read once to see what the bias is, and used from there
   bool fetch_ahead = false;  // in place: keys and values are more than the caches are likely to hold
   bool negate = false;  // the queries, for a scale below 0 that the exponent cannot hold
   bool second_pass = false;  // weights or their sums are wanted
   bool keeps_rows = false;  // each row's maximum and sum are kept for the passes behind the first
   simd::ScoreSteps steps{};
-  simd::Exponent exponent{};
+  simd::Exponent exponents[2] = {};  // of rows without steps, and with them
 
   bool in_place() const noexcept { return schedule == Schedule::in_place || schedule == Schedule::in_place_blocks; }
 };
+
+// 2 if some rows may go through steps and others not.
+inline std::int64_t rules_of(const Problem& p) noexcept { return p.scoring.bias.data && !p.scoring.stepped ? 2 : 1; }
+
+// A row's mask and bias are kept for at most so many blocks, 64 bytes each. A bias [T, T] of 0 and -inf, 512 x 512,
+// costs 12 % more than the boolean mask, and 33 % if it is read twice.
+inline std::int64_t kept_blocks_of(const Problem& p) noexcept {
+  constexpr std::int64_t most = 16;
+  return p.scoring.bias.data ? std::min(ceil_divide(p.batch.key_length, simd::key_block), most) : 0;
+}
 
 Plan make_plan(const Problem& problem, const simd::Kernels& kernels) noexcept;
 // Its schedule, workers and tiles, once the rest is known: schedule.cpp.

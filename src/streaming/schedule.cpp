@@ -91,8 +91,9 @@ Sizes sizes_of(const Plan& plan) noexcept {
   z.rows_per_tile = plan.rows_per_tile;
   z.group = plan.problem.group;
   if (!plan.in_place()) z.packed = plan.schedule == Schedule::kv_heads ? plan.workers : 1;
-  if (plan.schedule == Schedule::in_place_blocks) z.states = saturating_count(plan.kv_heads, plan.blocks);
+  if (plan.schedule == Schedule::in_place_blocks) z.states = saturating_count(plan.kv_heads, plan.blocks, plan.rules);
   z.state_rows = saturating_count(z.states, plan.rows);
+  if (plan.problem.scoring.bias.data) z.biased_rows = saturating_count(plan.kv_heads, plan.rows);
   if (plan.keeps_rows) z.kept_rows = saturating_count(plan.kv_heads, plan.rows);
   z.second_pass = plan.second_pass;
   return z;
@@ -125,10 +126,11 @@ Sizes largest_sizes(const Problem& p, const simd::Kernels& kernels) noexcept {
   z.group = p.query_heads;
   if (threads > 1 && blocks > 1) {
     const std::int64_t few_heads = std::min(kv_heads, saturating_count(threads, many_heads_in_place));
-    z.states = saturating_count(few_heads, blocks);
+    z.states = saturating_count(few_heads, blocks, rules_of(p));
     const std::int64_t rows_of_few = std::min<std::int64_t>(rows, kernels.in_place_rows);
-    z.state_rows = saturating_count(std::min(saturating_count(few_heads, rows_of_few), all_rows), blocks);
+    z.state_rows = saturating_count(std::min(saturating_count(few_heads, rows_of_few), all_rows), blocks, rules_of(p));
   }
+  if (p.scoring.bias.data) z.biased_rows = all_rows;
   z.second_pass = p.extras.weights.data || p.extras.key_weight_sums;
   if (z.second_pass) z.kept_rows = all_rows;
   return z;

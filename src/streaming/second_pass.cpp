@@ -46,7 +46,7 @@ void close_group(const Plan& plan, const WeightScratch& sums) noexcept {
   }
 }
 
-// The weights of the rows that were computed again in double.
+// The weights of the rows of the tile's part that were computed again in double.
 void weigh_wide_rows(
     const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t key, const Workspace& w,
     const TileScratch& scratch) noexcept {
@@ -55,7 +55,7 @@ void weigh_wide_rows(
     const std::int64_t row = kv.index * plan.rows + tile.first_row + r;
     if (!w.wide[row] || begin >= end) continue;
     wide_row::weigh(
-        {plan.problem, plan.kernels, kv.sequence, scratch.place[r].head, scratch.place[r].query},
+        {plan.problem, plan.kernels, kv.sequence, scratch.place[r].head, scratch.place[r].query, tile.is_biased(r)},
         {w.row_max[row], static_cast<double>(w.row_sum[row])}, {key + begin, key + end},
         scratch.scores + r * simd::score_stride + begin);
   }
@@ -68,6 +68,7 @@ class BlockOfKeys {
   BlockOfKeys(const Plan& plan, const KvHead& kv, std::int64_t block, float* panel) noexcept
       : plan_(plan), kv_(kv), block_(block), panel_(panel) {}
 
+  std::int64_t block() const noexcept { return block_; }
   const simd::KeyBlock& get() noexcept {
     if (made_) return keys_;
     made_ = true;
@@ -96,6 +97,21 @@ simd::State all_of(const Plan& plan, const KvHead& kv, const Tile& tile, const W
   return all;
 }
 
+// The weights of the tile's part: into scratch.scores, for keys scratch.begin .. scratch.end of the block.
+void weigh_part(
+    const Plan& plan, const KvHead& kv, const Tile& tile, BlockOfKeys& keys, const Workspace& w,
+    const TileScratch& scratch) noexcept {
+  if (tile.blocks.contain(keys.block()) && see_block(plan, kv, tile, keys.block(), scratch)) {
+    plan.kernels.weigh(
+        tile.queries, keys.get(), visible(plan, tile, scratch), rule(plan, tile, scratch), all_of(plan, kv, tile, w),
+        scratch.scores);
+    weigh_wide_rows(plan, kv, tile, keys.block() * key_block, w, scratch);
+  } else {
+    std::fill_n(scratch.begin, tile.rows, 0);
+    std::fill_n(scratch.end, tile.rows, 0);
+  }
+}
+
 // One block of keys of one KV head against all its tiles, in order.
 void weigh_block(
     const Plan& plan, const KvHead& kv, std::int64_t block, const Workspace& w, std::int64_t worker) noexcept {
@@ -110,20 +126,16 @@ void weigh_block(
   }
   BlockOfKeys keys(plan, kv, block, kv.rows <= plan.kernels.in_place_rows ? nullptr : sums.keys);
   for (std::int64_t t = 0; t < kv.tiles; ++t) {
-    const Tile tile = load_tile(plan, kv, t, scratch);
-    const simd::State all = all_of(plan, kv, tile, w);
-    if (tile.blocks.contain(block) && see_block(plan, kv, tile, block, scratch)) {
-      plan.kernels.weigh(tile.queries, keys.get(), visible(plan, scratch), rule(plan, scratch), all, scratch.scores);
-      weigh_wide_rows(plan, kv, tile, block * key_block, w, scratch);
-    } else {
-      std::fill_n(scratch.begin, tile.rows, 0);
-      std::fill_n(scratch.end, tile.rows, 0);
-    }
-    for (std::int64_t r = 0; r < tile.rows; ++r) {
-      const std::int64_t row = tile.first_row + r;
-      if (wants_sums && row > 0 && row % (sum_group * p.group) == 0) close_group(plan, sums);
-      if (wants_sums) add_row(plan, r, scratch, sums);
-      if (p.extras.weights.data) write_row(plan, kv, r, columns, scratch);
+    Tile tile = load_tile(plan, kv, t, scratch, w);
+    for (std::int64_t begin = 0; begin < tile.rows; begin = tile.part.end) {
+      take_run(tile, begin);
+      weigh_part(plan, kv, tile, keys, w, scratch);
+      for (std::int64_t r = begin; r < tile.part.end; ++r) {
+        const std::int64_t row = tile.first_row + r;
+        if (wants_sums && row > 0 && row % (sum_group * p.group) == 0) close_group(plan, sums);
+        if (wants_sums) add_row(plan, r, scratch, sums);
+        if (p.extras.weights.data) write_row(plan, kv, r, columns, scratch);
+      }
     }
   }
   if (!wants_sums) return;

@@ -17,28 +17,63 @@ void copy_query(const Plan& plan, const KvHead& kv, Place place, float* to) noex
 
 // The steps of row r, whose keys scratch.begin .. scratch.end of the block at `key` have been seen.
 simd::RowSteps steps_of(
-    const Plan& plan, const KvHead& kv, std::int64_t key, std::int64_t r, const TileScratch& scratch) noexcept {
+    const Plan& plan, const KvHead& kv, std::int64_t key, std::int64_t r, bool biased,
+    const TileScratch& scratch) noexcept {
   const Scoring& scoring = plan.problem.scoring;
   const Place place = scratch.place[r];
   simd::RowSteps steps = scoring.row_steps(kv.sequence, place.head, place.query, key);
-  if (!scoring.bias.data || scratch.begin[r] >= scratch.end[r]) {
-    steps.bias = nullptr;
-  } else if (scoring.bias.column_stride != 1) {
-    const float* bias = element_at(scoring.bias, kv.sequence.item, place.head, place.query, key);
-    float* gathered = scratch.gathered_bias + r * key_block;
-    for (std::int64_t j = scratch.begin[r] / simd::lane_count * simd::lane_count; j < scratch.end[r]; ++j)
-      gathered[j] = bias[j * scoring.bias.column_stride];
-    steps.bias = gathered;
-  }
+  if (!biased || scratch.begin[r] >= scratch.end[r]) return steps;
+  const KeyRange keys{scratch.begin[r] / simd::lane_count * simd::lane_count, scratch.end[r]};  // whole vectors
+  steps.bias = bias_of(row_at(plan, kv, place), key, keys, scratch.wide_bias + r * key_block);
   return steps;
+}
+
+// Do mask and bias, the same for all queries, leave a key of a block to a head of the KV head's group?
+bool any_left(const Plan& plan, const KvHead& kv, std::int64_t block) noexcept {
+  const KeyRange keys = keys_of_block(kv, block);
+  for (std::int64_t g = 0; g < plan.problem.group; ++g) {
+    std::uint64_t allowed[simd::key_block / 64], any = 0;
+    read_holes(
+        row_at(plan, kv, {0, kv.head * plan.problem.group + g}), keys.begin, {0, keys.end - keys.begin}, allowed);
+    for (const std::uint64_t word : allowed) any |= word;
+    if (any != 0) return true;
+  }
+  return false;
 }
 
 }  // namespace
 
-Tile load_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const TileScratch& scratch) noexcept {
+bool take_part(Tile& tile, bool stepped) noexcept {
+  tile.part = {0, tile.rows, stepped};
+  for (std::int64_t r = 0; r < tile.rows; ++r)
+    if (tile.stepped(r) == stepped) return true;
+  return false;
+}
+
+void take_run(Tile& tile, std::int64_t begin) noexcept {
+  tile.part = {begin, begin + 1, tile.stepped(begin)};
+  while (tile.part.end < tile.rows && tile.stepped(tile.part.end) == tile.part.stepped) ++tile.part.end;
+}
+
+void find_biased(
+    const Plan& plan, const KvHead& kv, const Tile& tile, const TileScratch& scratch, const Workspace& w) noexcept {
+  if (!plan.problem.scoring.bias.data) return;
+  BiasedRows rows;
+  for (std::int64_t r = 0; r < tile.rows; ++r) {
+    BiasedRows::Kept kept{kept_bits(plan, scratch, r), plan.kept_blocks};
+    w.biased[kv.index * plan.rows + tile.first_row + r] =
+        rows.next(row_at(plan, kv, scratch.place[r]), scratch.range[r], kept);
+    scratch.kept[r] = kept.count;
+  }
+}
+
+Tile load_tile(
+    const Plan& plan, const KvHead& kv, std::int64_t index, const TileScratch& scratch, const Workspace& w) noexcept {
   const Problem& p = plan.problem;
-  Tile tile{index * plan.rows_per_tile, 0, {}, {}};
+  Tile tile{index * plan.rows_per_tile, 0, {}, {}, nullptr, p.scoring.stepped, {}};
   tile.rows = std::min(plan.rows_per_tile, kv.rows - tile.first_row);
+  tile.part = {0, tile.rows, tile.all_stepped};
+  if (p.scoring.bias.data) tile.biased = w.biased + kv.index * plan.rows + tile.first_row;
   const bool queries_in_place = p.group == 1 && !plan.negate && is_float(p.query.dtype);
   tile.queries = {scratch.query, tile.rows, p.head_dim, p.head_dim};
   if (queries_in_place) {
@@ -50,6 +85,7 @@ Tile load_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const Til
     scratch.place[r] = place_of(plan, kv, tile.first_row + r);
     scratch.range[r] = p.visibility.range(kv.sequence, scratch.place[r].query);
     tile.blocks.include(scratch.range[r]);
+    if (p.visibility.has_holes()) scratch.kept[r] = 0;
     if (!queries_in_place) copy_query(plan, kv, scratch.place[r], scratch.query + r * p.head_dim);
   }
   return tile;
@@ -84,13 +120,41 @@ bool see_block(
   bool any = false;
   BlockMask mask(plan, kv, key, scratch);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
-    scratch.begin[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(scratch.range[r].begin - key, 0, key_block));
-    scratch.end[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(scratch.range[r].end - key, 0, key_block));
+    const KeyRange range = tile.in_part(r) ? scratch.range[r] : KeyRange{0, 0};
+    scratch.begin[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(range.begin - key, 0, key_block));
+    scratch.end[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(range.end - key, 0, key_block));
     mask.apply(r);
-    if (plan.problem.scoring.stepped) scratch.row_steps[r] = steps_of(plan, kv, key, r, scratch);
+    if (tile.part.stepped) scratch.row_steps[r] = steps_of(plan, kv, key, r, tile.is_biased(r), scratch);
     any |= scratch.begin[r] < scratch.end[r];
   }
   return any;
+}
+
+// Without holes in any row there is no mask: the values of whole ranges are then multiplied together.
+simd::Visible visible(const Plan& plan, const Tile& tile, const TileScratch& scratch) noexcept {
+  simd::Visible v{scratch.begin, scratch.end, nullptr};
+  for (std::int64_t r = 0; plan.problem.visibility.has_holes() && r < tile.rows; ++r)
+    if (scratch.allowed[r]) v.allowed = scratch.allowed;
+  return v;
+}
+
+Blocks blocks_in_range(const Plan& plan, const KvHead& kv) noexcept {
+  const Visibility& visibility = plan.problem.visibility;
+  Blocks blocks;
+  if (kv.rows == 0) return blocks;
+  const std::int64_t first = place_of(plan, kv, 0).query, last = place_of(plan, kv, kv.rows - 1).query;
+  const std::int64_t end = visibility.same_for_all() ? first + 1 : last + 1;
+  for (std::int64_t query = first; query < end; ++query) blocks.include(visibility.range(kv.sequence, query));
+  return blocks;
+}
+
+Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept {
+  const Visibility& visibility = plan.problem.visibility;
+  Blocks blocks = blocks_in_range(plan, kv);
+  if (!visibility.has_holes() || !visibility.same_holes_for_all()) return blocks;
+  while (!blocks.empty() && !any_left(plan, kv, blocks.end - 1)) --blocks.end;
+  while (!blocks.empty() && !any_left(plan, kv, blocks.begin)) ++blocks.begin;
+  return blocks;
 }
 
 }  // namespace attn::streaming

@@ -28,16 +28,46 @@ struct Blocks {
   }
 };
 
+// Rows of a tile that run together: those of [begin, end) that go through steps, or that do not.
+struct Part {
+  std::int64_t begin, end;
+  bool stepped;
+};
+
 struct Tile {
   std::int64_t first_row, rows;  // of the KV head's rows
   Blocks blocks;  // that any of them sees, masks left aside
   simd::Queries queries;  // the caller's where rows are queries one after the other, else copied into scratch
+  const std::uint8_t* biased;  // [rows]: does a bias change its scores? Null: none does
+  bool all_stepped;
+  Part part;  // whose turn it is: all other rows are taken for rows without keys
+
+  bool is_biased(std::int64_t r) const noexcept { return biased && biased[r]; }
+  bool stepped(std::int64_t r) const noexcept { return all_stepped || is_biased(r); }
+  bool in_part(std::int64_t r) const noexcept { return part.begin <= r && r < part.end && stepped(r) == part.stepped; }
 };
 
-// Tile number `index` of a KV head. Fills scratch.place and scratch.range, and scratch.query where it copies.
-Tile load_tile(const Plan& plan, const KvHead& kv, std::int64_t index, const TileScratch& scratch) noexcept;
+// Makes the tile's part all its rows without steps, or with them; false if there are none.
+bool take_part(Tile& tile, bool stepped) noexcept;
+// Makes it the rows from `begin` on, up to one that goes by another rule.
+void take_run(Tile& tile, std::int64_t begin) noexcept;
 
-// Which keys of a block the rows of the tile see, and the steps of their scores: into scratch. False if none sees any.
+// Fills w.biased for the rows of a tile whose scratch is loaded.
+void find_biased(
+    const Plan& plan, const KvHead& kv, const Tile& tile, const TileScratch& scratch, const Workspace& w) noexcept;
+
+// Tile number `index` of a KV head. Fills scratch.place and scratch.range, and scratch.query where it copies.
+Tile load_tile(
+    const Plan& plan, const KvHead& kv, std::int64_t index, const TileScratch& scratch, const Workspace& w) noexcept;
+
+// The blocks that any row of the KV head sees, masks left aside.
+Blocks blocks_in_range(const Plan& plan, const KvHead& kv) noexcept;
+// The blocks that any row of the KV head sees: no other is packed. A window over a long cache needs few, and so does
+// padding behind the keys in use.
+Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept;
+
+// Which keys of a block the rows of the tile's part see, and the steps of their scores: into scratch. False if none
+// sees any.
 bool see_block(
     const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t block, const TileScratch& scratch) noexcept;
 
@@ -45,11 +75,9 @@ bool see_block(
 simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed* packed) noexcept;
 
 // What see_block() has found, as the kernels take it.
-inline simd::Visible visible(const Plan& plan, const TileScratch& scratch) noexcept {
-  return {scratch.begin, scratch.end, plan.problem.visibility.has_holes() ? scratch.allowed : nullptr};
-}
-inline simd::ScoreRule rule(const Plan& plan, const TileScratch& scratch) noexcept {
-  return {plan.exponent, plan.problem.scoring.stepped ? &plan.steps : nullptr, scratch.row_steps};
+simd::Visible visible(const Plan& plan, const Tile& tile, const TileScratch& scratch) noexcept;
+inline simd::ScoreRule rule(const Plan& plan, const Tile& tile, const TileScratch& scratch) noexcept {
+  return {plan.exponents[tile.part.stepped], tile.part.stepped ? &plan.steps : nullptr, scratch.row_steps};
 }
 
 }  // namespace attn::streaming

@@ -21,8 +21,10 @@ simd::State take_state(Arena& arena, const Sizes& z) noexcept {
 TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   const Problem& p = z.problem;
   const std::int64_t rows = z.rows_per_tile;
-  const std::int64_t masked = p.visibility.has_holes() ? rows : 0, stepped = p.scoring.stepped ? rows : 0;
-  const bool gathers = p.scoring.bias.data && p.scoring.bias.column_stride != 1;
+  const std::int64_t masked = p.visibility.has_holes() ? rows : 0;
+  const std::int64_t stepped = p.scoring.stepped || p.scoring.bias.data ? rows : 0;
+  const Bias& bias = p.scoring.bias;
+  const bool copies_bias = bias.data && !(is_float(bias.dtype) && bias.column_stride == 1);
   TileScratch s{};
   s.query = arena.take<float>(saturating_product(rows, p.head_dim));
   s.scores = arena.take<float>(rows * simd::score_stride);
@@ -34,9 +36,10 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   s.end = arena.take<std::int32_t>(rows);
   s.allowed = arena.take<const std::uint64_t*>(masked);
   s.allowed_bits = arena.take<std::uint64_t>(masked * (key_block / 64));
-  s.gathered_mask = arena.take<std::uint8_t>(masked ? key_block : 0);
+  s.kept_bits = arena.take<std::uint64_t>(rows * kept_blocks_of(p) * (key_block / 64));
+  s.kept = arena.take<std::int64_t>(masked);
   s.row_steps = arena.take<simd::RowSteps>(stepped);
-  s.gathered_bias = arena.take<float>(gathers ? rows * key_block : 0);
+  s.wide_bias = arena.take<float>(copies_bias ? rows * key_block : 0);
   s.prefetch = arena.take<const void*>(z.packs() ? 2 * rows + 2 * std::min(p.batch.key_length, most_listed_keys) : 0);
   return s;
 }
@@ -80,6 +83,7 @@ Workspace lay_out(const Sizes& z, Arena& arena) noexcept {
   w.partial.sum = arena.take<float>(saturating_product(z.states, w.partial.padded));
   w.partial.output = arena.take<float>(saturating_product(z.state_rows, w.partial.stride));
   w.partial.overflowed = arena.take<std::uint8_t>(saturating_product(z.states, simd::lane_count * sizeof(float)));
+  w.biased = arena.take<std::uint8_t>(z.biased_rows);
   w.row_max = arena.take<float>(z.kept_rows);
   w.row_sum = arena.take<float>(z.kept_rows);
   w.wide = arena.take<std::uint8_t>(z.kept_rows);

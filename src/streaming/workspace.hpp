@@ -28,11 +28,12 @@ struct TileScratch {
   // Of one block: the keys that each row sees.
   std::int32_t* begin;  // [rows]
   std::int32_t* end;  // [rows]
-  const std::uint64_t** allowed;  // [rows], with a mask
-  std::uint64_t* allowed_bits;  // [rows, key_block / 64], with a mask
-  std::uint8_t* gathered_mask;  // [key_block], with a mask
+  const std::uint64_t** allowed;  // [rows], with a mask or a bias
+  std::uint64_t* allowed_bits;  // [rows, key_block / 64], likewise
+  std::uint64_t* kept_bits;  // [rows, plan.kept_blocks, key_block / 64]: the same of several blocks, read with the bias
+  std::int64_t* kept;  // [rows]: of how many blocks, from that of the first key in range on
   simd::RowSteps* row_steps;  // [rows], with steps
-  float* gathered_bias;  // [rows, key_block], with a bias whose columns are not contiguous
+  float* wide_bias;  // [rows, key_block], with a bias that is no array of float
   const void** prefetch;  // [2 rows, and a share of the next KV head's keys and values]
 };
 
@@ -50,13 +51,13 @@ struct WeightScratch {
   float* total;  // likewise
 };
 
-// For Schedule::in_place_blocks: every block's result on its own.
+// For Schedule::in_place_blocks: every block's result on its own, for each rule of its rows.
 struct Partial {
   std::int64_t rows, padded, stride;
   float *max, *sum, *output;
   std::uint8_t* overflowed;
 
-  // Block i % blocks of KV head i / blocks.
+  // Of KV head h and block b: number (h * blocks + b) * rules, and on.
   simd::State at(std::int64_t i) const noexcept {
     constexpr std::int64_t line = simd::lane_count * sizeof(float);  // of the cache, of its own
     return {max + i * padded, sum + i * padded, output + i * rows * stride, stride, overflowed + i * line};
@@ -67,6 +68,7 @@ struct Workspace {
   TileScratch* scratch;  // [workers]
   Packed* packed;  // [workers] for Schedule::kv_heads, [1] for tiles
   Partial partial;
+  std::uint8_t* biased;  // [kv_heads, rows], with a bias: does it change the row's scores?
   // For the passes behind the first.
   float* row_max;  // [kv_heads, rows], if kept
   float* row_sum;  // [kv_heads, rows]
@@ -83,7 +85,7 @@ struct Sizes {
   std::int64_t packed = 0;  // copies of a KV head's keys and values; 0: all are read in place
   std::size_t packed_memory = 0;  // instead of a number of copies: bytes of them
   std::int64_t states = 0, state_rows = 0;  // partial results, and the rows of all of them
-  std::int64_t kept_rows = 0;
+  std::int64_t biased_rows = 0, kept_rows = 0;
   bool second_pass = false;
 
   bool packs() const noexcept { return packed > 0 || packed_memory > 0; }

@@ -60,7 +60,7 @@ TEST_CASE("poison: a bias is not seen where the key is excluded", "[not_there][a
     std::vector<float> bias = random.normals(mask.size());
     const int64_t lengths[] = {keys - 7, keys};
     a.mask = {mask.data(), 0, 0, keys, 1};
-    a.bias = {bias.data(), 0, 0, keys, 1};
+    a.bias = {bias.data(), attn::DType::f32, 0, 0, keys, 1};
     a.key_lengths = lengths;
     a.causal = true;
     INFO(s.name << ", " << test::name_of(path));
@@ -89,7 +89,7 @@ TEST_CASE("poison: a bias that is NaN spoils the rows that see it", "[not_there]
     p.want_weights();
     const int64_t rows = p.args.query_length, keys = p.args.key_length;
     std::vector<float> bias = random.normals(rows * keys);
-    p.args.bias = {bias.data(), 0, 0, keys, 1};
+    p.args.bias = {bias.data(), attn::DType::f32, 0, 0, keys, 1};
     REQUIRE(p.run() == "");
     const std::vector<float> clean = p.output;
     const int64_t victim = rows - 2;
@@ -259,7 +259,7 @@ TEST_CASE("poison: not a byte beside masks, biases and halves is touched", "[not
         std::uint8_t* bytes = reinterpret_cast<std::uint8_t*>(mask.data()) + (edge == test::Edge::after ? spare : 0);
         for (std::size_t i = 0; i < used; ++i) bytes[i] = static_cast<std::uint8_t>(random.integer(0, 3));
         a.mask = {bytes, 0, 0, keys, 1};
-        a.bias = {bias.data(), 0, 0, keys, 1};
+        a.bias = {bias.data(), attn::DType::f32, 0, 0, keys, 1};
         const int64_t odd = edge == test::Edge::after ? keys * dim % 2 : 0;
         a.key.data = reinterpret_cast<std::uint16_t*>(k.data()) + odd;
         a.value.data = reinterpret_cast<std::uint16_t*>(v.data()) + odd;

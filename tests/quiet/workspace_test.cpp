@@ -72,7 +72,7 @@ struct Memory {
 void set_inputs(attn::AttentionArgs& a, const Options& o, const Memory& m) {
   a.path = o.path;
   if (o.mask) a.mask = {&m.mask, 0, 0, 0, 0};
-  if (o.bias) a.bias = {m.bias, 0, 0, 0, o.gathered ? 0 : 1};
+  if (o.bias) a.bias = {m.bias, o.halves ? attn::DType::bf16 : attn::DType::f32, 0, 0, 0, o.gathered ? 0 : 1, nullptr};
   if (o.softcap) a.softcap = 3;
 }
 

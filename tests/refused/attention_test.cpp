@@ -170,6 +170,7 @@ TEST_CASE("error: values that an enum does not have", "[refused][attention][erro
       {"key.dtype", "-1", [](AttentionArgs& a) { a.key.dtype = static_cast<attn::DType>(-1); }},
       {"value.dtype", "99", [](AttentionArgs& a) { a.value.dtype = static_cast<attn::DType>(99); }},
       {"output.dtype", "9", [](AttentionArgs& a) { a.output.dtype = static_cast<attn::DType>(9); }},
+      {"bias.dtype", "3", [](AttentionArgs& a) { a.bias.dtype = static_cast<attn::DType>(3); }},
       {"weights.dtype", "-2", [](AttentionArgs& a) { a.weights.dtype = static_cast<attn::DType>(-2); }},
   });
 }
@@ -285,14 +286,8 @@ TEST_CASE("error: masks and biases beyond all memory", "[refused][attention][err
        [](AttentionArgs& a) {
          a.mask = {mask, 0, 0, bottom, 0};
        }},
-      {"bias", std::to_string(top / 2),
-       [](AttentionArgs& a) {
-         a.bias = {bias, 0, top / 2, 0, 1};
-       }},
-      {"bias", std::to_string(bottom),
-       [](AttentionArgs& a) {
-         a.bias = {bias, bottom, 0, 0, 1};
-       }},
+      {"bias", std::to_string(top / 2), [](AttentionArgs& a) { a.bias = {bias, attn::DType::f32, 0, top / 2, 0, 1}; }},
+      {"bias", std::to_string(bottom), [](AttentionArgs& a) { a.bias = {bias, attn::DType::f32, bottom, 0, 0, 1}; }},
   });
 }
 
@@ -303,12 +298,16 @@ TEST_CASE("error: what a call reads beside its tensors overlaps a result", "[ref
          a.mask = {static_cast<const std::uint8_t*>(a.output.data), 0, 0, 0, 1};
        }},
       {"bias", "output",
+       [](AttentionArgs& a) { a.bias = {static_cast<const float*>(a.output.data), attn::DType::f32, 0, 0, 0, 1}; }},
+      {"bias", "logsumexp", [](AttentionArgs& a) { a.bias = {a.logsumexp - 1, attn::DType::f32, 0, 0, 0, 1}; }},
+      {"bias", "output",  // a half that ends where the output begins may stand there, a float may not
        [](AttentionArgs& a) {
-         a.bias = {static_cast<const float*>(a.output.data), 0, 0, 0, 1};
+         a.bias = {static_cast<const std::uint16_t*>(a.output.data) - 1, attn::DType::f32, 0, 0, 0, 0};
        }},
-      {"bias", "logsumexp",
+      {"bias.head_factors", "output",
        [](AttentionArgs& a) {
-         a.bias = {a.logsumexp - 1, 0, 0, 0, 1};
+         static const std::uint16_t zero = 0;
+         a.bias = {&zero, attn::DType::f16, 0, 0, 0, 0, static_cast<const float*>(a.output.data)};
        }},
       {"alibi_slopes", "output",
        [](AttentionArgs& a) { a.alibi_slopes = static_cast<const float*>(a.output.data) + 7; }},

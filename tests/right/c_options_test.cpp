@@ -62,6 +62,8 @@ attn_attention_args as_c(const attn::AttentionArgs& a) {
   c.key_lengths = a.key_lengths;
   copy_quad(c.mask, a.mask);
   copy_quad(c.bias, a.bias);
+  c.bias.dtype = static_cast<std::int32_t>(a.bias.dtype);
+  c.bias.head_factors = a.bias.head_factors;
   c.alibi_slopes = a.alibi_slopes;
   c.sinks = a.sinks;
   c.cu_query_lengths = a.cu_query_lengths;

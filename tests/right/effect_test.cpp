@@ -77,6 +77,7 @@ TEST_CASE("effect: every member of AttentionArgs is in the mixtures", "[right][o
     for (int round = 0; round < 300; ++round) {
       test::Random random(static_cast<std::uint64_t>(7000 + round));
       test::RandomProblem p(random, path);
+      if (round % 10 == 0) p.vary_bias(random);
       add(covered, p.args());
     }
   CHECK(uncovered(covered) == "");
@@ -90,7 +91,7 @@ TEST_CASE("effect: every stage of the scores is another", "[right][attention][ef
       test::Random random(32);
       Problem p(test::option_shape(20, 40), random);
       p.args.softcap = 0.7f;
-      p.args.bias = {m.item_bias.data(), 0, 800, 40, 1};
+      p.args.bias = {m.item_bias.data(), attn::DType::f32, 0, 800, 40, 1};
       p.args.alibi_slopes = m.slopes.data();
       p.args.causal = true;
       p.args.key_lengths = m.lengths.data();

@@ -81,7 +81,7 @@ struct Options {
       slopes.push_back(0.1f);
       sinks.push_back(random.normal());
     }
-    if (random.flip()) a.bias = {bias.data(), 0, 0, a.key_length, 1};
+    if (random.flip()) a.bias = {bias.data(), attn::DType::f32, 0, 0, a.key_length, 1};
     if (random.flip()) a.alibi_slopes = slopes.data();
     if (random.flip()) a.sinks = sinks.data();
     if (random.flip()) a.softcap = 5;
@@ -134,7 +134,7 @@ TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back",
     p.k = {1e20f, 0, 0, 0};
     p.args.scale = 1e-5f;
     const float bias[] = {static_cast<float>(static_cast<double>(1e-5f) * (static_cast<double>(1e20f) * 1e20f)), 0};
-    p.args.bias = {bias, 0, 0, 0, 1};
+    p.args.bias = {bias, attn::DType::f32, 0, 0, 0, 1};
     p.args.query.data = p.q.data();
     p.args.key.data = p.k.data();
     REQUIRE(p.run() == "");
@@ -202,7 +202,7 @@ TEST_CASE("overflow: beside an infinite key, and where the right row is empty or
     p.q = {1e20f, 0};
     p.k = {1e20f, 0, 1e20f, 0};
     const float bias[] = {-infinity, -infinity};
-    p.args.bias = {bias, 0, 0, 0, 1};
+    p.args.bias = {bias, attn::DType::f32, 0, 0, 0, 1};
     point();
     REQUIRE(p.run() == "");
     CHECK(p.output[0] == 0);
@@ -294,7 +294,7 @@ TEST_CASE("overflow: the same bits on every instruction set, for any threads, ro
     a.query.data = p.q.data() + at * a.head_dim;
     a.output.data = p.output.data() + at * a.value_dim;
     if (a.mask.data) a.mask.data += at * a.mask.row_stride;
-    if (a.bias.data) a.bias.data += at * a.bias.row_stride;
+    if (a.bias.data) a.bias.data = static_cast<const float*>(a.bias.data) + at * a.bias.row_stride;
     REQUIRE(attn::attention(a).ok());
     CHECK(same_bits(p.output, together));
   }

@@ -55,7 +55,7 @@ AttentionArgs full_of_options(const int64_t* integers, const float* floats) {
   a.alignment = Alignment::given;
   a.query_offsets = a.key_lengths = integers;
   a.mask = {&mask, 1, 2, 3, 4};
-  a.bias = {floats, 1, 2, 3, 4};
+  a.bias = {floats, attn::DType::f32, 1, 2, 3, 4};
   a.alibi_slopes = a.sinks = floats;
   a.path = Path::blas;
   return a;

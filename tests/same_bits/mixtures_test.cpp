@@ -30,6 +30,7 @@ TEST_CASE("mixtures: have the bits of scalar", "[same_bits][mixtures][bits]") {
   for (int round = 0; round < test::rounds(2000); ++round) {
     test::Random random(static_cast<std::uint64_t>(7000 + round));
     test::RandomProblem p(random, attn::Path::streaming);
+    if (round % 2 == 1) p.vary_bias(random);
     INFO("round " << round << ": " << test::describe(p.args()));
     const std::vector<std::uint32_t> want = test::on_scalar([&] { return p.results(); });
     REQUIRE(!want.empty());
@@ -66,6 +67,7 @@ TEST_CASE("mixtures: have the same bits on any number of threads", "[same_bits][
   for (int round = 0; round < many; ++round) {
     test::Random random(static_cast<std::uint64_t>(9000 + round));
     test::RandomProblem p(random, attn::Path::streaming, true);
+    if (round % 2 == 1) p.vary_bias(random);
     INFO("round " << round << ": " << test::describe(p.args()));
     const std::vector<std::uint32_t> want = p.results();
     REQUIRE(!want.empty());

@@ -25,7 +25,7 @@ void set_all_together(Problem& p, OptionMemory& m) {
   a.query.data = a.key.data = a.value.data = m.bf16.data();
   a.query.dtype = a.key.dtype = a.value.dtype = attn::DType::bf16;
   a.mask = {m.mask.data(), 300, 0, 0, 1};
-  a.bias = {m.bias.data(), 0, m.rows * keys, keys, 1};
+  a.bias = {m.bias.data(), attn::DType::f32, 0, m.rows * keys, keys, 1};
   a.softcap = 3;
   a.alibi_slopes = m.slopes.data();
   a.sinks = m.sinks.data();

@@ -122,7 +122,7 @@ void OnnxCase::set_mask(const Array& array) {
   stride[0] = 1;
   for (std::size_t i = 1; i < 4; step *= size(array, i), ++i) stride[i] = size(array, i) == 1 ? 0 : step;
   if (is_bool) args.mask = {mask_.data(), stride[3], stride[2], stride[1], stride[0]};
-  if (!is_bool) args.bias = {bias_.data(), stride[3], stride[2], stride[1], stride[0]};
+  if (!is_bool) args.bias = {bias_.data(), attn::DType::f32, stride[3], stride[2], stride[1], stride[0]};
 }
 
 void OnnxCase::set_options() {

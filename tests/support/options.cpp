@@ -26,8 +26,9 @@ OptionInput input(
 std::vector<OptionInput> mask_of(const OptionMemory& m, std::size_t count) {
   return {input("mask", m.mask, count, [](AttentionArgs& a, const void* x) { a.mask.data = as<std::uint8_t>(x); })};
 }
-std::vector<OptionInput> bias_of(const std::vector<float>& bias, std::size_t count) {
-  return {input("bias", bias, count, [](AttentionArgs& a, const void* x) { a.bias.data = as<float>(x); })};
+template <class T>
+std::vector<OptionInput> bias_of(const std::vector<T>& bias, std::size_t count) {
+  return {input("bias", bias, count, [](AttentionArgs& a, const void* x) { a.bias.data = x; })};
 }
 std::size_t matrix(const OptionMemory& m) { return static_cast<std::size_t>(m.rows * m.keys); }
 
@@ -64,23 +65,65 @@ void add_scores(std::vector<Option>& list) {
   list.push_back(
       {"bias",
        [](Problem& p, OptionMemory& m) {
-         p.args.bias = {m.bias.data(), 0, m.rows * m.keys, m.keys, 1};
+         p.args.bias = {m.bias.data(), attn::DType::f32, 0, m.rows * m.keys, m.keys, 1};
        },
        [](const OptionMemory& m) { return bias_of(m.bias, heads * matrix(m)); }, spoil_bias});
   list.push_back(
       {"bias, transposed",
-       [](Problem& p, OptionMemory& m) {
-         p.args.bias = {m.bias.data(), 0, 0, 1, m.rows};
-       },
+       [](Problem& p, OptionMemory& m) { p.args.bias = {m.bias.data(), attn::DType::f32, 0, 0, 1, m.rows}; },
        [](const OptionMemory& m) { return bias_of(m.bias, matrix(m)); },
        [](OptionMemory& m) { m.bias[1] = std::numeric_limits<float>::quiet_NaN(); }});
   list.push_back(
       {"bias of items",
        [](Problem& p, OptionMemory& m) {
-         p.args.bias = {m.item_bias.data(), heads * m.rows * m.keys, m.rows * m.keys, m.keys, 1};
+         p.args.bias = {m.item_bias.data(), attn::DType::f32, heads * m.rows * m.keys, m.rows * m.keys, m.keys, 1};
        },
        [](const OptionMemory& m) { return bias_of(m.item_bias, items * heads * matrix(m)); },
        [](OptionMemory& m) { m.item_bias.back() = std::numeric_limits<float>::quiet_NaN(); }});
+}
+
+void add_biases(std::vector<Option>& list) {
+  list.push_back(
+      {"bias in f16",
+       [](Problem& p, OptionMemory& m) {
+         p.args.bias = {m.bias_f16.data(), DType::f16, 0, m.rows * m.keys, m.keys, 1};
+       },
+       [](const OptionMemory& m) { return bias_of(m.bias_f16, heads * matrix(m)); },
+       [](OptionMemory& m) { m.bias_f16[m.bias_f16.size() / 2] = 0x7fff; }});
+  list.push_back(
+      {"bias in bf16, transposed",
+       [](Problem& p, OptionMemory& m) { p.args.bias = {m.bias_bf16.data(), DType::bf16, 0, 0, 1, m.rows}; },
+       [](const OptionMemory& m) { return bias_of(m.bias_bf16, matrix(m)); },
+       [](OptionMemory& m) { m.bias_bf16[1] = 0x7fff; }});
+  list.push_back(
+      {"bias with factors",
+       [](Problem& p, OptionMemory& m) {
+         p.args.bias = {m.bias.data(), DType::f32, 0, 0, m.keys, 1, m.factors.data()};
+       },
+       [](const OptionMemory& m) -> std::vector<OptionInput> {
+         return {
+             bias_of(m.bias, matrix(m)).front(),
+             input("bias.head_factors", m.factors, heads, [](AttentionArgs& a, const void* x) {
+               a.bias.head_factors = as<float>(x);
+             })};
+       },
+       [](OptionMemory& m) { m.factors[1] = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back(
+      {"bias as a mask",
+       [](Problem& p, OptionMemory& m) {
+         p.args.bias = {m.mask_bias.data(), DType::f32, 0, m.rows * m.keys, m.keys, 1};
+       },
+       [](const OptionMemory& m) { return bias_of(m.mask_bias, heads * matrix(m)); },
+       [](OptionMemory& m) { m.mask_bias[m.mask_bias.size() / 2] = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back(
+      {"bias as a mask, but for some rows",
+       [](Problem& p, OptionMemory& m) {
+         p.args.bias = {m.some_bias.data(), DType::f32, 0, m.rows * m.keys, m.keys, 1};
+         p.want_weights();
+         p.want_key_weight_sums();
+       },
+       [](const OptionMemory& m) { return bias_of(m.some_bias, heads * matrix(m)); },
+       [](OptionMemory& m) { m.some_bias[m.some_bias.size() / 2] = std::numeric_limits<float>::quiet_NaN(); }});
 }
 
 void add_keys(std::vector<Option>& list) {
@@ -194,8 +237,10 @@ class Lister {
     add_quad(name, x);
   }
   void add(const std::string& name, attn::Bias& x) {
-    [[maybe_unused]] auto& [a, b, c, d, e] = x;
+    [[maybe_unused]] auto& [a, b, c, d, e, f, g] = x;
     add_quad(name, x);
+    add(name + ".dtype", x.dtype);
+    add(name + ".head_factors", x.head_factors);
   }
 
   std::vector<Member> list;
@@ -290,6 +335,15 @@ OptionMemory::OptionMemory(int64_t rows, int64_t keys) : rows(rows), keys(keys) 
   lengths = {keys - (29 * keys + 599) / 600, keys / 15};
   offsets = {4, 11};
   item_bias = random.normals(items * bias.size());
+  factors = {0.5f, -2.0f, 0.0f, 1.0f};
+  constexpr float none = -std::numeric_limits<float>::infinity();
+  for (std::size_t i = 0; i < bias.size(); ++i) {
+    const int64_t row = static_cast<int64_t>(i) / keys;
+    mask_bias.push_back(mask[i] ? 0 : none);
+    some_bias.push_back(mask[i] && row % 7 == 3 ? bias[i] : mask_bias[i]);
+    bias_f16.push_back(i % 17 == 0 ? 0xfc00 : f16[i]);
+    bias_bf16.push_back(i % 17 == 0 ? 0xff80 : bf16[i]);
+  }
   halves_out.resize(items * heads * rows * shape.value_dim);
 }
 
@@ -297,6 +351,7 @@ const std::vector<Option>& options() {
   static const std::vector<Option> list = [] {
     std::vector<Option> all;
     add_scores(all);
+    add_biases(all);
     add_keys(all);
     add_types_and_results(all);
     return all;

@@ -22,7 +22,9 @@ struct OptionMemory {
   std::int64_t rows, keys;
   std::vector<std::uint8_t> mask;  // [heads, rows, keys]
   std::vector<float> bias, item_bias;  // [heads, rows, keys], [items, heads, rows, keys]
-  std::vector<float> slopes, sinks;  // [heads]
+  std::vector<float> mask_bias, some_bias;  // as `mask`: 0 or -inf; in some rows of the second other values, too
+  std::vector<std::uint16_t> bias_f16, bias_bf16;  // as `bias`
+  std::vector<float> slopes, sinks, factors;  // [heads]
   std::vector<std::uint16_t> f16, bf16;  // as many as any tensor of that shape has, around 1, of either sign
   std::vector<std::uint16_t> halves_out;  // the output
   std::vector<std::int64_t> cu_queries, cu_keys, lengths, offsets;

@@ -30,8 +30,11 @@ double bf16_value(std::uint16_t h) {
 
 // Strides of a dimension of size 1 may hold anything; index 0 times anything is 0, so they need no care.
 template <class Quad>
-auto element(const Quad& x, int64_t b, int64_t h, int64_t r, int64_t c) {
-  return x.data[b * x.batch_stride + h * x.head_stride + r * x.row_stride + c * x.column_stride];
+int64_t place(const Quad& x, int64_t b, int64_t h, int64_t r, int64_t c) {
+  return b * x.batch_stride + h * x.head_stride + r * x.row_stride + c * x.column_stride;
+}
+double element(const attn::Bias& x, int64_t b, int64_t h, int64_t r, int64_t c) {
+  return element_of({x.data, x.dtype, 0, 0, 0}, 0, 0, 0, place(x, b, h, r, c));
 }
 
 // a + b, held inside int64.
@@ -74,7 +77,8 @@ bool may_attend(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int
   if (a.causal && j > p) return false;
   if (a.window_left >= 0 && add(j, a.window_left) < p) return false;
   if (a.window_right >= 0 && j > add(p, a.window_right)) return false;
-  return !a.mask.data || element(a.mask, x.b, h, t, j) != 0;
+  if (a.mask.data && a.mask.data[place(a.mask, x.b, h, t, j)] == 0) return false;
+  return !a.bias.data || element(a.bias, x.b, h, t, j) != -infinity;
 }
 
 // The score at each stage of its life; the last is what the softmax sees.
@@ -105,7 +109,7 @@ Score score(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int64_t
     if (std::isfinite(s.biased)) s.error += u * std::fabs(s.biased);
   }
   if (a.bias.data) {
-    s.biased += static_cast<double>(element(a.bias, x.b, h, t, j));
+    s.biased += (a.bias.head_factors ? static_cast<double>(a.bias.head_factors[h]) : 1) * element(a.bias, x.b, h, t, j);
     if (std::isfinite(s.biased)) s.error += u * std::fabs(s.biased);
   }
   if (cap != 0 || a.alibi_slopes || a.bias.data || a.sinks) s.error += u * std::fabs(s.scaled);

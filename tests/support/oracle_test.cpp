@@ -76,7 +76,7 @@ TEST_CASE("oracle: softcap, then ALiBi, then bias", "[support][oracle]") {
   p.args.softcap = ln(3);
   CHECK(p.gives(7, std::log(4), {0.25, 0.75}) == "");
   const float bias[] = {ln(3), 0};
-  p.args.bias = {bias, 0, 0, 0, 1};
+  p.args.bias = {bias, attn::DType::f32, 0, 0, 0, 1};
   CHECK(p.gives(6, std::log(6), {0.5, 0.5}) == "");  // a bias of ln 3 would vanish under the cap beside 1000
   p.args.bias = {};
   const float slope = ln(999);
@@ -92,17 +92,23 @@ TEST_CASE("oracle: softcap, then ALiBi, then bias", "[support][oracle]") {
   CHECK(both_sides.gives((0.5 + 2 + 2) / 2, std::log(2), {0.25, 0.5, 0.25}) == "");
 }
 
-TEST_CASE("oracle: -inf is seen and weighs nothing, +inf and NaN spoil the row", "[support][oracle]") {
+TEST_CASE("oracle: a bias of -inf excludes its key, +inf and NaN spoil the row", "[support][oracle]") {
   Small p(1, {0, ln(3)}, {4, 8});
   float bias[] = {0, -infinite};
-  p.args.bias = {bias, 0, 0, 0, 1};
+  p.args.bias = {bias, attn::DType::f32, 0, 0, 0, 1};
   CHECK(p.gives(4, 0, {1, 0}) == "");
   p.v[1] = quiet_nan;
-  CHECK(p.gives(no_number, 0, {1, 0}) == "");
+  CHECK(p.gives(4, 0, {1, 0}) == "");
   p.v[1] = 8;
   p.k[1] = quiet_nan;
-  CHECK(p.gives(no_number, no_number, {no_number, no_number}) == "");
+  CHECK(p.gives(4, 0, {1, 0}) == "");
+  const float factor = -2;
+  p.args.bias.head_factors = &factor;
+  CHECK(p.gives(4, 0, {1, 0}) == "");
   p.k[1] = ln(3);
+  bias[1] = ln(3) / 2;
+  CHECK(p.gives(6, std::log(2), {0.5, 0.5}) == "");
+  p.args.bias.head_factors = nullptr;
   bias[1] = infinite;
   CHECK(p.gives(no_number, no_number, {no_number, no_number}) == "");
   bias[0] = bias[1] = -infinite;  // as good as empty
@@ -116,7 +122,7 @@ TEST_CASE("oracle: excluded is not there", "[support][oracle]") {
   Small p(1, {0, quiet_nan, ln(3)}, {4, quiet_nan, 8});
   const float bias[] = {0, quiet_nan, 0};
   const std::uint8_t mask[] = {1, 0, 255};
-  p.args.bias = {bias, 0, 0, 0, 1};
+  p.args.bias = {bias, attn::DType::f32, 0, 0, 0, 1};
   p.args.mask = {mask, 0, 0, 0, 1};
   CHECK(p.gives(7, std::log(4), {0.25, 0, 0.75}) == "");
   const std::uint8_t nothing = 0;
@@ -173,7 +179,7 @@ TEST_CASE("oracle: scores of each stage", "[support][oracle]") {
   const std::uint8_t mask[] = {0, 1, 1, 1};
   const int64_t length = 3;
   p.args.softcap = 3;
-  p.args.bias = {bias, 0, 0, 0, 1};
+  p.args.bias = {bias, attn::DType::f32, 0, 0, 0, 1};
   p.args.mask = {mask, 0, 0, 0, 1};
   p.args.key_lengths = &length;
   const auto scores = [&](attn::ScoresStage stage) {
@@ -261,7 +267,7 @@ TEST_CASE("oracle: the error of a float32 score is as promised", "[support][orac
       attn::AttentionArgs& a = p.args;
       a.softcap = kind.softcap;
       if (kind.slope != 0) a.alibi_slopes = &kind.slope;
-      if (kind.bias != 0) a.bias = {bias.data(), 0, 0, keys, 1};
+      if (kind.bias != 0) a.bias = {bias.data(), attn::DType::f32, 0, 0, keys, 1};
       p.want_scores(attn::ScoresStage::biased);
       const Attended want = test::attend(a);
       double squares = 0, largest = 0;

@@ -52,7 +52,7 @@ const RandomProblem::Seen& RandomProblem::seen() {
           keys_seen[j] = 1;
           if (a.bias.data)
             seen.bias
-                [a.bias.data - bias_.data() + b * a.bias.batch_stride + h * a.bias.head_stride + t * a.bias.row_stride +
+                [bias_start_ + b * a.bias.batch_stride + h * a.bias.head_stride + t * a.bias.row_stride +
                  j * a.bias.column_stride] = 1;
         }
         if (any) mark(seen.q, q_.strided, item, h, first_query + t, a.head_dim);
@@ -72,6 +72,14 @@ void RandomProblem::put(Stored& stored, std::size_t i, attn::DType type, float x
   if (type != attn::DType::f32) stored.halves[i] = as_half(x, type);
 }
 
+// As the float that it is, too: how it was drawn decides what else may be spoilt.
+void RandomProblem::put_bias(std::size_t i, float x) {
+  const attn::DType type = args().bias.dtype;
+  if (type == attn::DType::f32) bias_[i] = x;
+  if (type != attn::DType::f32)
+    bias_halves_[i] = std::isfinite(x) && std::fabs(x) < 100 ? to_half(x, type) : as_half(x, type);
+}
+
 void RandomProblem::spoil_unseen(float poison) {
   const Seen& seen = this->seen();
   const attn::AttentionArgs& a = args();
@@ -82,8 +90,8 @@ void RandomProblem::spoil_unseen(float poison) {
   spoil(q_, a.query.dtype, seen.q);
   spoil(k_, a.key.dtype, seen.k);
   spoil(v_, a.value.dtype, seen.v);
-  for (std::size_t i = 0; i < bias_.size(); ++i)
-    if (!seen.bias[i]) bias_[i] = poison;
+  for (std::size_t i = 0; i < bias_.size(); ++i)  // a bias of -inf is what hides its key
+    if (!seen.bias[i] && bias_[i] != -std::numeric_limits<float>::infinity()) put_bias(i, poison);
 }
 
 std::string RandomProblem::spoil_seen(Random& random) {
@@ -113,7 +121,7 @@ std::string RandomProblem::spoil_seen(Random& random) {
   std::vector<float>& floats = kind == 3 ? bias_ : kind == 4 ? slopes_ : sinks_;
   const std::size_t i = pick(kind == 3 ? seen.bias : std::vector<char>(floats.size(), 1));
   if (i == floats.size()) return "";
-  floats[i] = poison;
+  kind == 3 ? put_bias(i, poison) : static_cast<void>(floats[i] = poison);
   return kind == 3 ? "bias" : kind == 4 ? "alibi_slopes" : "sinks";
 }
 

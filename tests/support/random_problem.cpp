@@ -14,19 +14,6 @@ using std::int64_t;
 
 bool third(Random& random) { return random.integer(0, 2) == 0; }
 
-// A half near a float of ordinary size, by another way than the library: bf16 by cutting, f16 by search.
-std::uint16_t to_half(float x, attn::DType type) {
-  if (type == attn::DType::bf16) return static_cast<std::uint16_t>(bits(x) >> 16);
-  const double size = std::fabs(static_cast<double>(x));
-  int low = 0, high = 0x7bff;
-  while (low < high) {  // the largest f16 that is not above
-    const std::uint16_t middle = static_cast<std::uint16_t>((low + high + 1) / 2);
-    const attn::Tensor one{&middle, attn::DType::f16, 0, 0, 0};
-    element_of(one, 0, 0, 0, 0) <= size ? low = middle : high = middle - 1;
-  }
-  return static_cast<std::uint16_t>(low | (x < 0 ? 0x8000 : 0));
-}
-
 // Four strides of a mask or bias: dense, broadcast, transposed, or walked backwards. `start` is where element 0 stands.
 template <class Quad>
 void choose_strides(Random& random, Quad& x, const int64_t (&sizes)[4], int64_t& count, int64_t& start) {
@@ -49,6 +36,18 @@ void choose_strides(Random& random, Quad& x, const int64_t (&sizes)[4], int64_t&
 }
 
 }  // namespace
+
+std::uint16_t to_half(float x, attn::DType type) {
+  if (type == attn::DType::bf16) return static_cast<std::uint16_t>(bits(x) >> 16);
+  const double size = std::fabs(static_cast<double>(x));
+  int low = 0, high = 0x7bff;
+  while (low < high) {  // the largest f16 that is not above
+    const std::uint16_t middle = static_cast<std::uint16_t>((low + high + 1) / 2);
+    const attn::Tensor one{&middle, attn::DType::f16, 0, 0, 0};
+    element_of(one, 0, 0, 0, 0) <= size ? low = middle : high = middle - 1;
+  }
+  return static_cast<std::uint16_t>(low | (x < 0 ? 0x8000 : 0));
+}
 
 RandomProblem::RandomProblem(Random& random, attn::Path path, bool large) {
   const std::vector<int64_t> lengths{0, 1, 2, 5, 11, 12, 13, 16, 17, 31, 48, 49, 64, 65, 96, 97, 128, 130};
@@ -162,6 +161,7 @@ void RandomProblem::choose_scores(Random& random) {
     for (float& x : bias_)
       if (random.integer(0, 30) == 0) x = -std::numeric_limits<float>::infinity();
     a.bias.data = bias_.data() + start;
+    bias_start_ = start;
   }
   if (third(random)) {
     fill(slopes_, a.query_heads, 0.1f);
@@ -174,15 +174,40 @@ void RandomProblem::choose_scores(Random& random) {
   }
 }
 
+void RandomProblem::vary_bias(Random& random) {
+  attn::AttentionArgs& a = args();
+  a.bias = {};
+  bias_.clear();
+  int64_t count;
+  choose_strides(random, a.bias, {a.batch, a.query_heads, a.query_length, a.key_length}, count, bias_start_);
+  const int64_t kind = random.integer(0, 3), period = random.integer(1, 200);
+  for (int64_t i = 0; i < count; ++i) {
+    const float x = random.normal();
+    const bool out = kind == 3 ? i / period % 2 == 0 : random.integer(0, 5) == 0, plain = kind == 1 || i / period % 3;
+    bias_.push_back(out ? -std::numeric_limits<float>::infinity() : kind == 0 || !plain ? x : 0);
+  }
+  a.bias.dtype = static_cast<attn::DType>(random.integer(0, 2));
+  a.bias.data = bias_.data() + bias_start_;
+  if (a.bias.dtype != attn::DType::f32) {
+    bias_halves_.resize(bias_.size());
+    for (std::size_t i = 0; i < bias_.size(); ++i) put_bias(i, bias_[i]);
+    a.bias.data = bias_halves_.data() + bias_start_;
+  }
+  if (random.flip()) return;
+  for (int64_t h = 0; h < a.query_heads; ++h) factors_.push_back(random.pick(std::vector<float>{0, 1, 0.3f, -2}));
+  a.bias.head_factors = factors_.data();
+}
+
 std::vector<std::uint32_t> RandomProblem::inputs() const {
   std::vector<std::uint32_t> all;
   for (const Stored* x : {&q_, &k_, &v_}) {
     for (const float value : x->strided.storage) all.push_back(bits(value));
     all.insert(all.end(), x->halves.begin(), x->halves.end());
   }
-  for (const std::vector<float>* x : {&bias_, &slopes_, &sinks_})
+  for (const std::vector<float>* x : {&bias_, &slopes_, &sinks_, &factors_})
     for (const float value : *x) all.push_back(bits(value));
   all.insert(all.end(), mask_.begin(), mask_.end());
+  all.insert(all.end(), bias_halves_.begin(), bias_halves_.end());
   return all;
 }
 

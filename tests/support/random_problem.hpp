@@ -17,6 +17,9 @@ namespace test {
 // How many of `many` mixtures to try: half on scalar, which is slow, a tenth in emulation.
 inline int rounds(int many) { return quick() ? many / 10 : scalar_is_active() ? many / 2 : many; }
 
+// A half near a float of ordinary size, by another way than the library: bf16 by cutting, f16 by search.
+std::uint16_t to_half(float x, attn::DType type);
+
 class RandomProblem {
  public:
   // Lengths of 0 to 130, a few of over a block of keys; every option with a probability of about a third. The same
@@ -34,6 +37,9 @@ class RandomProblem {
   // one key a row; and asks for weights and scores in any layout. An extra step, as it must not change what is drawn
   // before.
   void add_structure(Random& random);
+  // Gives the bias, or a new one, in any type, with factors or not: of any values, of 0 and -inf, or of rows of both
+  // kinds. An extra step, likewise.
+  void vary_bias(Random& random);
   // Fills all that no query may see with poison: rows of K and V, elements of the bias, rows of Q without keys, and
   // what stands between the rows.
   void spoil_unseen(float poison);
@@ -54,6 +60,7 @@ class RandomProblem {
   };
   const Seen& seen();  // found once: poison does not change it
   std::vector<std::uint32_t> inputs() const;  // all bits of all that the call reads
+  void put_bias(std::size_t i, float x);
   static void put(Stored& stored, std::size_t i, attn::DType type, float x);
   attn::Tensor store(Random& random, const Dims& dims, Rows rows, Stored& stored);
   void choose_keys(Random& random);
@@ -65,7 +72,9 @@ class RandomProblem {
   Strided w_, s_;  // weights and scores, by add_structure()
   std::optional<Seen> seen_;
   std::vector<std::uint8_t> mask_;
-  std::vector<float> bias_, slopes_, sinks_;
+  std::vector<float> bias_, slopes_, sinks_, factors_;
+  std::vector<std::uint16_t> bias_halves_;  // as bias_, where it is not float
+  std::int64_t bias_start_ = 0;  // where element 0 stands
   std::vector<std::int64_t> offsets_, key_lengths_, cu_queries_, cu_keys_;
 };
 

@@ -60,7 +60,8 @@ void RandomProblem::add_structure(Random& random) {
   } else {  // the same by -inf: whole rows, whole blocks of it
     bias_.clear();
     for (const char kept : pattern) bias_.push_back(kept ? random.normal() : -std::numeric_limits<float>::infinity());
-    a.bias = {bias_.data(), batch_stride, head_stride, a.key_length, 1};
+    bias_start_ = 0;
+    a.bias = {bias_.data(), attn::DType::f32, batch_stride, head_stride, a.key_length, 1};
   }
 
   if (a.cu_query_lengths) return;
