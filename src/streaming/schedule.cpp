@@ -90,7 +90,8 @@ Sizes sizes_of(const Plan& plan) noexcept {
   z.workers = plan.workers;
   z.rows_per_tile = plan.rows_per_tile;
   z.group = plan.problem.group;
-  if (!plan.in_place()) z.packed = plan.schedule == Schedule::kv_heads ? plan.workers : 1;
+  // The second pass may have more workers than there are KV heads to pack.
+  if (!plan.in_place()) z.packed = plan.schedule == Schedule::kv_heads ? std::min(plan.workers, plan.kv_heads) : 1;
   if (plan.schedule == Schedule::in_place_blocks) z.states = saturating_count(plan.kv_heads, plan.blocks, plan.rules);
   z.state_rows = saturating_count(z.states, plan.rows);
   if (plan.problem.scoring.bias.data) z.biased_rows = saturating_count(plan.kv_heads, plan.rows);

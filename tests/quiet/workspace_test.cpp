@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "attn/attention.hpp"
+#include "call/problem.hpp"
+#include "streaming/path.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
@@ -106,7 +108,7 @@ void one_after_the_other(void*, int64_t count, attn::Parallel::Task task, void* 
 // A number of threads, 0 for none, and for the smaller call one that is no larger.
 struct Threads {
   explicit Threads(Random& random) {
-    large.threads = random.integer(0, 5);
+    large.threads = random.integer(0, 9) == 0 ? random.integer(6, 100) : random.integer(0, 5);
     small.threads = large.threads < 1 ? 0 : random.integer(1, large.threads);
     large.run = small.run = one_after_the_other;
   }
@@ -130,6 +132,10 @@ TEST_CASE("workspace: it never falls when a shape grows", "[quiet][workspace]") 
     const std::size_t bytes = attn::workspace_size(a), fewer = attn::workspace_size(b);
     INFO("round " << round << ": " << describe(b) << "\nafter " << describe(a));
     REQUIRE(fewer <= bytes);
+    if (options.path == attn::Path::streaming && !options.packed) {
+      const attn::Problem problem = attn::make_problem(b);
+      REQUIRE(attn::streaming::workspace_bytes(attn::streaming::make_plan(problem, test::active_kernels())) <= fewer);
+    }
     b.share_count = 3;
     REQUIRE(attn::workspace_size(b) == fewer);
     b.share_index = 2;
@@ -173,6 +179,19 @@ TEST_CASE("workspace: a smaller call runs in that of a larger one", "[quiet][wor
     REQUIRE(std::string(attn::attention(p.args).message()) == "");
     REQUIRE(workspace.back() == 0xff);
     if (options.path == attn::Path::streaming) REQUIRE(test::bits_difference(p.results(), want) == "");
+  }
+}
+
+TEST_CASE("workspace: more threads than KV heads weigh", "[quiet][workspace]") {
+  for (const int64_t threads : {2, 3, 5, 9}) {
+    Random random(55);
+    const attn::Parallel parallel{one_after_the_other, nullptr, threads};
+    test::Problem p({1, 2, 2, 30, 1500, 20, 20}, random);  // two KV heads of one tile each, three blocks
+    p.args.path = attn::Path::streaming;
+    p.want_weights();
+    p.args.parallel = &parallel;
+    CAPTURE(threads);
+    CHECK(p.check() == "");  // sees what is written behind the workspace
   }
 }
 
