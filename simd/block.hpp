@@ -33,7 +33,7 @@ template <class Lanes>
 void block_softmax(std::ptrdiff_t rows, const Visible& v, const ScoreRule& rule, float* scores, const State& block) {
   constexpr int together = static_cast<int>(max(2, Lanes::exp_vectors));
   const ExpConstants<Lanes> constants(rule.exponent);
-  const KeySpan seen = visible_keys(v, rows);
+  const KeySpan seen = rows >= together ? visible_keys(v, rows) : KeySpan{0, 0};
   const bool short_rows = seen.begin % 16 == 0 && seen.end - seen.begin <= 16 && all_see(v, rows, seen);
   // All maxima of some rows first: the latency of one row's reduction hides behind the next row. 8 rows fit in L1.
   for (std::ptrdiff_t group = 0; group < rows; group += 8) {
@@ -48,7 +48,8 @@ void block_softmax(std::ptrdiff_t rows, const Visible& v, const ScoreRule& rule,
     std::ptrdiff_t r = group;
     if (short_rows)
       for (; r + together <= group_end; r += together)
-        exp_of_short_rows<Lanes, together>(scores + r * score_stride + seen.begin, block.max + r, block.sum + r, constants);
+        exp_of_short_rows<Lanes, together>(
+            scores + r * score_stride + seen.begin, block.max + r, block.sum + r, constants);
     for (; r < group_end; ++r) {
       float* const s = scores + r * score_stride;
       const std::ptrdiff_t first = v.begin[r] / 16 * 16, length = (v.end[r] - first + 15) / 16 * 16;
@@ -67,7 +68,7 @@ void attend(
   block_softmax<Lanes>(queries.count, visible, rule, scratch.scores, block);
   weigh_values<Lanes>(
       {queries.count, scratch.scores, keys, visible, block.output, block.output_stride,
-       strip_columns<Lanes>(keys, queries.count)});
+       strip_columns<Lanes>(keys, keys.own_keys ? 1 : queries.count)});
 }
 
 // M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes

@@ -85,6 +85,10 @@ struct KeyBlock {
   DType value_type = DType::f32;
   std::ptrdiff_t key_stride = 0;
   std::ptrdiff_t value_stride = 0;
+  // In place: each row has keys and values of its own, so many elements behind those of the row before.
+  bool own_keys = false;
+  std::ptrdiff_t next_keys = 0;
+  std::ptrdiff_t next_values = 0;
   // In place: they are likely in memory, not in a cache, and are fetched ahead.
   bool fetch_ahead = false;
   std::ptrdiff_t count = 0;

@@ -192,9 +192,7 @@ inline Avx2Lanes scale_by_power(Avx2Lanes x, Avx2Lanes, Avx2Lanes shifted) {
   return {scale_by_power8(x.lo, shifted.lo), scale_by_power8(x.hi, shifted.hi)};
 }
 
-inline bool any_nan(Avx2Lanes x) {
-  return _mm256_movemask_ps(_mm256_cmp_ps(x.lo, x.hi, _CMP_UNORD_Q)) != 0;
-}
+inline bool any_nan(Avx2Lanes x) { return _mm256_movemask_ps(_mm256_cmp_ps(x.lo, x.hi, _CMP_UNORD_Q)) != 0; }
 
 inline float reduce_add(Avx2Lanes x) {
   const __m256 a = _mm256_add_ps(x.lo, x.hi);

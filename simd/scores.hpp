@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-#include "elements.hpp"
+#include "few.hpp"
 #include "kernels.hpp"
 #include "prefetch.hpp"
 #include "product.hpp"
@@ -69,55 +69,6 @@ template <class Lanes, class T>
   }
 }
 
-// s[i] += sum over e < columns of row[e] * key[i][e]: one chain for each of `Count` keys.
-template <int Count>
-inline void add_few(const float* row, const float* const (&key)[4], std::ptrdiff_t columns, float* s) {
-  float acc[Count];
-  for (int i = 0; i < Count; ++i) acc[i] = s[i];
-  const auto add = [&](std::ptrdiff_t e) {
-    for (int i = 0; i < Count; ++i) acc[i] = __builtin_fmaf(row[e], key[i][e], acc[i]);
-  };
-  std::ptrdiff_t e = 0;
-  for (; e + 16 <= columns; e += 16) {
-#pragma GCC unroll 16
-    for (int i = 0; i < 16; ++i) add(e + i);
-  }
-  for (; e < columns; ++e) add(e);
-  for (int i = 0; i < Count; ++i) s[i] = acc[i];
-}
-// The same for all rows, from column d of the queries on.
-[[gnu::noinline]] void add_few_of_rows(
-    const Queries& q, std::ptrdiff_t d, const float* const (&key)[4], std::ptrdiff_t columns, bool one, float* scores) {
-  for (std::ptrdiff_t r = 0; r < q.count; ++r) {
-    const float* const row = q.rows + r * q.stride + d;
-    float* const s = scores + r * score_stride;
-    one ? add_few<1>(row, key, columns, s) : add_few<4>(row, key, columns, s);
-  }
-}
-
-// scores[r][0, count) += all rows against fewer keys than a vector has lanes, key by key: the chains are the same. Lanes
-// up to the next multiple of four are written too.
-template <class Lanes>
-void score_few(const Queries& q, KeyRows<float> keys, std::ptrdiff_t count, float* scores) {
-  for (std::ptrdiff_t j = 0; j < count; j += 4) {
-    const float* key[4];
-    for (int i = 0; i < 4; ++i) key[i] = keys.first + min(j + i, count - 1) * keys.stride;
-    add_few_of_rows(q, 0, key, q.head_dim, count == 1, scores + j);
-  }
-}
-template <class Lanes, class Half>
-void score_few(const Queries& q, KeyRows<Half> keys, std::ptrdiff_t count, float* scores) {
-  for (std::ptrdiff_t j = 0; j < count; j += 4)
-    for (std::ptrdiff_t d = 0; d < q.head_dim; d += 16) {
-      const std::ptrdiff_t columns = min(16, q.head_dim - d);
-      float wide[4][16];
-      for (int i = 0; i < 4; ++i)
-        load_first<Lanes>(keys.first + min(j + i, count - 1) * keys.stride + d, columns).store(wide[i]);
-      const float* const key[4] = {wide[0], wide[1], wide[2], wide[3]};
-      add_few_of_rows(q, d, key, columns, count == 1, scores + j);
-    }
-}
-
 // scores[i][j] of `Rows` query rows, but for columns at the end that fill no step of four lanes; rows from q.count on
 // repeat the last one. The keys are `Vectors` vectors of them, whose first keys are `apart` from each other.
 // Keys are transposed in registers and used at once while the next are fetched: transposing in a pass of its own left
@@ -163,6 +114,32 @@ void score_vectors(const Queries& q, KeyRows<T> keys, std::ptrdiff_t apart, bool
     for (int i = 0; i < Rows; ++i) acc[v][i].store(scores + min(i, q.count - 1) * score_stride + v * apart);
 }
 
+// The same for two rows with keys of their own, two vectors each: with so few keys one row's chains do not fill the
+// pipes.
+template <class Keys, class T>
+void score_pair(const Queries& q, KeyRows<T> keys, std::ptrdiff_t next_keys, std::ptrdiff_t apart, float* scores) {
+  constexpr int lanes = 4;
+  constexpr std::ptrdiff_t columns = columns_of<T, lanes>;
+  const std::ptrdiff_t step = keys.step();
+  const KeyRows<T> of[2] = {keys, {keys.first + next_keys, keys.stride}};
+  Keys acc[2][2] = {{Keys::zero(), Keys::zero()}, {Keys::zero(), Keys::zero()}};
+  for (std::ptrdiff_t d = 0; d + columns <= q.head_dim; d += columns) {
+#pragma GCC unroll 2
+    for (int r = 0; r < 2; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        Keys x[lanes];
+        transpose_rows(of[r].at(d) + v * apart * step, step, x);
+        for_each_column<T>(x, d, [&](std::ptrdiff_t column, Keys key) {
+          acc[r][v] = fma(Keys::set1(q.rows[r * q.stride + column]), key, acc[r][v]);
+        });
+      }
+  }
+#pragma GCC unroll 2
+  for (int r = 0; r < 2; ++r)
+    for (int v = 0; v < 2; ++v) acc[r][v].store(scores + r * score_stride + v * apart);
+}
+
 // At most `Rows` query rows against the keys of a span, at least a vector of them. Where keys are left over, the last
 // vectors repeat keys of those before, for the same scores.
 template <class Lanes, int Rows, class T>
@@ -196,11 +173,28 @@ void score_rows_of_span(const Queries& q, const KeysInPlace<T>& keys, KeySpan sp
   }
 }
 
+// All rows against the same keys [seen.begin, seen.end).
+template <class Lanes, class T>
+void score_rows(const Queries& q, KeysInPlace<T> keys, KeySpan seen, float* scores) {
+  constexpr std::ptrdiff_t chunk = 64;  // keys that stay in L1 while one row after the other is multiplied
+  if (seen.end - seen.begin < Lanes::Keys::width)
+    return score_few<Lanes>(q, keys.at(seen.begin), seen.end - seen.begin, scores + seen.begin);
+  const bool fetch_ahead = keys.fetch_ahead;
+  for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk) {
+    const KeySpan span{max(seen.begin, min(j, seen.end - 2 * Lanes::Keys::width)), min(j + chunk, seen.end)};
+    for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows) {
+      keys.fetch_ahead = fetch_ahead && r == 0;
+      score_rows_of_span<Lanes>(
+          {q.rows + r * q.stride, min(Lanes::score_rows, q.count - r), q.stride, q.head_dim}, keys, span,
+          scores + r * score_stride);
+    }
+  }
+}
+
 // Scores of all rows for the keys that any of them sees. Lanes of the first and the last vector that stand for no such
 // key are finite.
 template <class Lanes>
 void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, float* scores) {
-  constexpr std::ptrdiff_t chunk = 64;  // keys that stay in L1 while one row after the other is multiplied
   const KeySpan seen = visible_keys(v, q.count);
   if (seen.begin >= seen.end) return;
   for (std::ptrdiff_t r = 0; r < q.count; ++r) {
@@ -210,20 +204,19 @@ void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, 
     Lanes::zero().store(s + (seen.end - 1) / 16 * 16);
   }
   with_type(k.keys, k.key_type, [&](const auto* first) {
-    KeysInPlace keys{first, k.key_stride, k.fetch_ahead};
-    if (seen.end - seen.begin < Lanes::Keys::width)
-      return score_few<Lanes>(q, keys.at(seen.begin), seen.end - seen.begin, scores + seen.begin);
-    for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk) {
-      const KeySpan span{max(seen.begin, min(j, seen.end - 2 * Lanes::Keys::width)), min(j + chunk, seen.end)};
-      keys.fetch_ahead = k.fetch_ahead;
-      for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows) {
-        Queries rows = q;
-        rows.rows += r * q.stride;
-        rows.count = min(Lanes::score_rows, q.count - r);
-        score_rows_of_span<Lanes>(rows, keys, span, scores + r * score_stride);
-        keys.fetch_ahead = false;
-      }
-    }
+    if (!k.own_keys) return score_rows<Lanes>(q, KeysInPlace{first, k.key_stride, k.fetch_ahead}, seen, scores);
+    std::ptrdiff_t r = 0;
+    const std::ptrdiff_t count = seen.end - seen.begin, width = Lanes::Keys::width;
+    if (Lanes::in_registers && width <= count && count <= 2 * width && q.head_dim % columns_of_step(first) == 0)
+      for (; r + 2 <= q.count; r += 2)
+        score_pair<typename Lanes::Keys>(
+            {q.rows + r * q.stride, 2, q.stride, q.head_dim},
+            KeyRows{first + r * k.next_keys + seen.begin * k.key_stride, k.key_stride}, k.next_keys, count - width,
+            scores + r * score_stride + seen.begin);
+    for (; r < q.count; ++r)
+      score_rows<Lanes>(
+          {q.rows + r * q.stride, 1, q.stride, q.head_dim},
+          KeysInPlace{first + r * k.next_keys, k.key_stride, k.fetch_ahead}, seen, scores + r * score_stride);
   });
 }
 

@@ -29,6 +29,11 @@ KeyRows(const T*, std::ptrdiff_t) -> KeyRows<T>;
 template <class T, int Count>
 inline constexpr std::ptrdiff_t columns_of = Count* Element<T>::columns;
 
+template <class T>
+constexpr std::ptrdiff_t columns_of_step(const T*) {
+  return columns_of<T, 4>;
+}
+
 // Calls add(d, column d) for the column or columns from d on that x holds, if they are in [from, end).
 template <class T, class Lanes, class Add>
 inline void for_each_column_of_lane(

@@ -114,7 +114,7 @@ void multiply_values(
     return multiply<Lanes, Source::packed>(rows, vectors, p);
   }
   with_type(k.values, k.value_type, [&](const auto* values) {
-    const auto* const strip = values + span.begin * k.value_stride + e;
+    const auto* const strip = values + r * k.next_values + span.begin * k.value_stride + e;
     p.b = strip;
     multiply_in_place<Lanes>(strip, rows, vectors, e + columns >= 16, p);
   });
@@ -179,14 +179,17 @@ void weigh_chunk(const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, KeySpan
       multiply_values<Lanes>(w, e, i, 1, {common.end, min(chunk.end, v.end[i])}, true);
 }
 
-// Where all rows see the same keys.
+// Where all rows see the same keys, or each its own.
 template <class Lanes>
 void weigh_common_values(const Weighting& w, KeySpan seen, std::ptrdiff_t chunk) {
-  for (std::ptrdiff_t key = seen.begin; key < seen.end; key += chunk)
-    for (std::ptrdiff_t e = 0; e < w.keys.value_dim; e += w.strip)
-      for (std::ptrdiff_t r = 0; r < w.rows; r += Lanes::tile_rows)
-        multiply_values<Lanes>(
-            w, e, r, min(Lanes::tile_rows, w.rows - r), {key, min(key + chunk, seen.end)}, key > seen.begin);
+  const std::ptrdiff_t together = w.keys.own_keys ? 1 : Lanes::tile_rows;
+  const std::ptrdiff_t pass = w.keys.own_keys ? 1 : w.rows;  // rows whose values are read together
+  for (std::ptrdiff_t first = 0; first < w.rows; first += pass)
+    for (std::ptrdiff_t key = seen.begin; key < seen.end; key += chunk)
+      for (std::ptrdiff_t e = 0; e < w.keys.value_dim; e += w.strip)
+        for (std::ptrdiff_t r = first; r < first + pass; r += together)
+          multiply_values<Lanes>(
+              w, e, r, min(together, w.rows - r), {key, min(key + chunk, seen.end)}, key > seen.begin);
 }
 
 // Under a mask only values that are known to be finite are multiplied by the weight 0 of an excluded key: that adds

@@ -45,8 +45,10 @@ inline Status disjoint(const View& result, const View& other) noexcept {
 template <std::size_t Inputs, std::size_t Results>
 Status all_apart(View (&inputs)[Inputs], View (&results)[Results]) noexcept {
   for (View& v : inputs)
-    if (v.absent()) continue;
-    else if (Status s = measure(v); !s.ok()) return s;
+    if (v.absent())
+      continue;
+    else if (Status s = measure(v); !s.ok())
+      return s;
   for (View& v : results) {
     if (v.absent()) continue;
     if (Status s = measure(v); !s.ok()) return s;

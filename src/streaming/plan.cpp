@@ -5,8 +5,8 @@
 namespace attn::streaming {
 namespace {
 
-// Keys and values of a call above this size come from memory. Fetched ahead, 8 MiB and more took 0.6 to 0.9 of the time,
-// 0.5 MB 1.2 times.
+// Keys and values of a call above this size come from memory. Fetched ahead, 8 MiB and more took 0.6 to 0.9 of the
+// time, 0.5 MB 1.2 times.
 constexpr std::size_t caches = 8 << 20;
 
 std::size_t bytes_of_keys_and_values(const Plan& plan) noexcept {
@@ -30,6 +30,7 @@ Plan make_plan(const Problem& p, const simd::Kernels& kernels) noexcept {
     plan.key_stride = p.key.row_stride;
     plan.value_stride = p.value.row_stride;
   }
+  plan.uniform = p.visibility.same_for_all() && !p.visibility.has_holes() && !p.scoring.stepped;
   plan.rules = rules_of(p);
   plan.kept_blocks = kept_blocks_of(p);
   plan.steps = p.scoring.steps();
@@ -53,7 +54,7 @@ KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept {
   const Share::Rows rows = plan.share.rows_of(index, kv.sequence.query_length * p.group);
   kv.first_row = rows.begin;
   kv.rows = rows.end - rows.begin;
-  kv.tiles = kv.rows == 0 ? 0 : ceil_divide(kv.rows, plan.rows_per_tile);
+  kv.tiles = kv.rows == 0 ? 0 : kv.rows <= plan.rows_per_tile ? 1 : ceil_divide(kv.rows, plan.rows_per_tile);
   kv.keys = address_of(p.key, kv.sequence.batch, kv.head, kv.sequence.first_key);
   kv.values = address_of(p.value, kv.sequence.batch, kv.head, kv.sequence.first_key);
   return kv;

@@ -14,7 +14,7 @@ namespace attn::streaming {
 //   row r = query r / group of query head r % group of its group: a tile's rows stand close together among the keys
 // Four ways to spread the work. None changes a bit, because a row's blocks are computed apart and merged left to right.
 enum class Schedule {
-  in_place,  // few rows (decode): K and V are read in place; a task is a KV head
+  in_place,  // few rows (decode): K and V are read in place; a task is a KV head, or a stack of them
   in_place_blocks,  // few rows and few KV heads: a task is one block of keys of a KV head
   kv_heads,  // many KV heads: a task is a KV head, which packs its K and V for itself and runs all its tiles
   tiles,  // few KV heads: one after the other; all threads pack its blocks, then all run its tiles
@@ -35,6 +35,8 @@ struct Plan {
   std::int64_t rules = 1;  // as rules_of()
   std::int64_t kept_blocks = 0;  // of a row's mask and bias, read once to see what the bias is, and used from there
   bool fetch_ahead = false;  // in place: keys and values are more than the caches are likely to hold
+  bool uniform = false;  // all rows of a sequence see the same keys, without steps: nothing is asked row by row
+  std::int64_t stack = 1;  // in place, KV heads of one row each that run as one tile
   bool negate = false;  // the queries, for a scale below 0 that the exponent cannot hold
   bool second_pass = false;  // weights or their sums are wanted
   bool keeps_rows = false;  // each row's maximum and sum are kept for the passes behind the first
@@ -63,6 +65,7 @@ struct KvHead {
   Sequence sequence;
   std::int64_t index, head;  // number among those of the plan, and in its item
   std::int64_t first_row;  // of the plan's share
+  std::int64_t stacked = 1;  // it stands for so many heads, a row each
   std::int64_t rows, tiles;  // at most those of the plan; less in a short sequence of a packed batch
   const char *keys, *values;  // of the sequence's first key
 };

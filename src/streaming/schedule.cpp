@@ -13,11 +13,16 @@ constexpr std::int64_t most_rows_per_tile = 48;
 // In place blocks cost nearly nothing, so that even eight tasks a worker are better as more.
 constexpr std::int64_t many_heads = 4;
 constexpr std::int64_t many_heads_in_place = 8;
+// Decoded heads share what a tile costs beside its products: 96 heads of 16 keys took 0.85 of the time, of 64 keys
+// 0.98.
+constexpr std::int64_t most_stacked = 8, most_keys_of_a_stack = 256;
 // A packed copy of a KV head that is so small is one for each worker, wherever tasks by tiles are fewer than workers.
 constexpr std::size_t small_copy = std::size_t{1} << 20;
 
 // A worker takes about a microsecond to begin, and as long again for what it finds in another core's cache.
 constexpr double worth_a_worker_ns = 2500;
+// Where all pack and then all run tiles, they wait for each other twice: 64 x 64 x 32, 17 us, took 20 on two threads.
+constexpr double worth_in_phases_ns = 6000;
 // One core reads 10 (Zen) to 17 (Intel) bytes a nanosecond from memory.
 constexpr double memory_bytes_per_ns = 12;
 // What a KV head and a row take beside their products: addresses, ranges, the end of a row.
@@ -48,7 +53,8 @@ double time_on_one_thread(const Plan& plan) noexcept {
 std::int64_t wanted_workers(const Plan& plan) noexcept {
   const Parallel* const parallel = plan.problem.parallel;
   if (!parallel || parallel->threads <= 1) return 1;
-  const double worth = time_on_one_thread(plan) / worth_a_worker_ns;
+  const bool phases = plan.rows > plan.kernels.in_place_rows && plan.kv_heads / many_heads < parallel->threads;
+  const double worth = time_on_one_thread(plan) / (phases ? worth_in_phases_ns : worth_a_worker_ns);
   return worth < static_cast<double>(parallel->threads) ? std::max<std::int64_t>(1, static_cast<std::int64_t>(worth))
                                                         : parallel->threads;
 }
@@ -60,6 +66,13 @@ std::int64_t most_tasks(const Plan& plan) noexcept {
   if (plan.schedule == Schedule::in_place_blocks) tasks = all_blocks;
   if (plan.schedule == Schedule::tiles) tasks = std::max(plan.blocks, plan.tiles);
   return plan.second_pass ? std::max(tasks, all_blocks) : tasks;
+}
+
+std::int64_t heads_in_a_stack(const Plan& plan) noexcept {
+  const Problem& p = plan.problem;
+  const bool one_row_each = plan.rows == 1 && p.group == 1 && !p.batch.packed();
+  if (!plan.uniform || !one_row_each || p.batch.key_length > most_keys_of_a_stack) return 1;
+  return std::clamp<std::int64_t>(plan.kv_heads / (2 * plan.workers), 1, std::min(most_stacked, p.kv_heads));
 }
 
 }  // namespace
@@ -76,6 +89,8 @@ void choose_schedule(Plan& plan) noexcept {
   if (in_place) {
     const bool heads = plan.workers == 1 || plan.kv_heads / many_heads_in_place >= plan.workers || plan.blocks < 2;
     plan.schedule = heads ? Schedule::in_place : Schedule::in_place_blocks;
+    if (plan.schedule == Schedule::in_place) plan.stack = heads_in_a_stack(plan);
+    plan.rows_per_tile = std::max(plan.rows, plan.stack);
   } else {
     const bool heads = plan.workers == 1 || plan.kv_heads / many_heads >= plan.workers;
     const bool few_tiles = plan.tiles < plan.workers && plan.tiles < plan.kv_heads;

@@ -45,6 +45,7 @@ bool any_left(const Plan& plan, const KvHead& kv, std::int64_t block) noexcept {
 
 bool take_part(Tile& tile, bool stepped) noexcept {
   tile.part = {0, tile.rows, stepped};
+  if (!tile.biased) return tile.all_stepped == stepped;
   for (std::int64_t r = 0; r < tile.rows; ++r)
     if (tile.stepped(r) == stepped) return true;
   return false;
@@ -79,14 +80,16 @@ Tile load_tile(
   if (queries_in_place) {
     const std::int64_t query = kv.first_row + tile.first_row;  // a group of one
     tile.queries.rows = row_of(p.query, kv.sequence.batch, kv.head, kv.sequence.first_query + query);
-    tile.queries.stride = p.query.row_stride;
+    tile.queries.stride = plan.stack > 1 ? p.query.head_stride : p.query.row_stride;
   }
-  for (std::int64_t r = 0; r < tile.rows; ++r) {
-    scratch.place[r] = place_of(plan, kv, tile.first_row + r);
-    scratch.range[r] = p.visibility.range(kv.sequence, scratch.place[r].query);
-    tile.blocks.include(scratch.range[r]);
+  Place place = place_of(plan, kv, tile.first_row);
+  for (std::int64_t r = 0; r < tile.rows; ++r, place = next_place(plan, kv, place)) {
+    scratch.place[r] = place;
+    const bool known = plan.uniform && r > 0;
+    scratch.range[r] = known ? scratch.range[0] : p.visibility.range(kv.sequence, place.query);
+    if (!known) tile.blocks.include(scratch.range[r]);
     if (p.visibility.has_holes()) scratch.kept[r] = 0;
-    if (!queries_in_place) copy_query(plan, kv, scratch.place[r], scratch.query + r * p.head_dim);
+    if (!queries_in_place) copy_query(plan, kv, place, scratch.query + r * p.head_dim);
   }
   return tile;
 }
@@ -110,6 +113,9 @@ simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, 
     b.key_stride = plan.key_stride;
     b.value_stride = plan.value_stride;
     b.fetch_ahead = plan.fetch_ahead;
+    b.own_keys = kv.stacked > 1;
+    b.next_keys = b.own_keys ? p.key.head_stride : 0;
+    b.next_values = b.own_keys ? p.value.head_stride : 0;
   }
   return b;
 }
@@ -117,12 +123,21 @@ simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, 
 bool see_block(
     const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t block, const TileScratch& scratch) noexcept {
   const std::int64_t key = block * key_block;
+  const auto in_block = [&](std::int64_t j) {
+    return static_cast<std::int32_t>(std::clamp<std::int64_t>(j - key, 0, key_block));
+  };
+  if (plan.uniform) {
+    const std::int32_t begin = in_block(scratch.range[0].begin), end = in_block(scratch.range[0].end);
+    std::fill_n(scratch.begin, tile.rows, begin);
+    std::fill_n(scratch.end, tile.rows, end);
+    return begin < end;
+  }
   bool any = false;
   BlockMask mask(plan, kv, key, scratch);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     const KeyRange range = tile.in_part(r) ? scratch.range[r] : KeyRange{0, 0};
-    scratch.begin[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(range.begin - key, 0, key_block));
-    scratch.end[r] = static_cast<std::int32_t>(std::clamp<std::int64_t>(range.end - key, 0, key_block));
+    scratch.begin[r] = in_block(range.begin);
+    scratch.end[r] = in_block(range.end);
     mask.apply(r);
     if (tile.part.stepped) scratch.row_steps[r] = steps_of(plan, kv, key, r, tile.is_biased(r), scratch);
     any |= scratch.begin[r] < scratch.end[r];

@@ -12,7 +12,16 @@ namespace attn::streaming {
 
 inline Place place_of(const Plan& plan, const KvHead& kv, std::int64_t row) noexcept {
   const std::int64_t group = plan.problem.group, r = kv.first_row + row;
+  if (plan.stack > 1) return {0, kv.head + row};
   return {r / group, kv.head * group + r % group};
+}
+
+// Of the row behind it, without a division.
+inline Place next_place(const Plan& plan, const KvHead& kv, Place place) noexcept {
+  const std::int64_t first = kv.head * plan.problem.group;
+  if (plan.stack > 1) return {0, place.head + 1};
+  return place.head + 1 < first + plan.problem.group ? Place{place.query, place.head + 1}
+                                                     : Place{place.query + 1, first};
 }
 
 // The key blocks that some rows see.
