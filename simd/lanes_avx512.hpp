@@ -33,7 +33,7 @@ struct Avx512Lanes {
   static constexpr int accumulators = 4;
   static constexpr int most_vectors = 1;
   using Keys = Avx512Lanes;
-  // From races on Zen 4 and 5.
+  // In round numbers, from races on Zen 4 and 5.
   static constexpr double in_place_flop_per_ns = 70, packed_flop_per_ns = 150;
   static constexpr bool in_registers = true;
   static constexpr bool masked_loads_are_fast = true;
