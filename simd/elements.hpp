@@ -13,8 +13,9 @@ namespace {
 
 //   load(p)      sixteen elements as float lanes; load_first(p, n): the first n of them
 //   columns      how many stand in 32 bits; column<i>(x): the i-th of each 32-bit lane
-//   value_rows   rows of values in place that are multiplied at a time
-// value_rows was tuned in decode, with the keys in the caches. bf16, 4 query rows: 16 rows 31 ns a key, 64 rows 28.
+//   value_rows   rows of values in place, fetched ahead, that are multiplied at a time
+// value_rows: from memory; in a cache it is cached_rows (values.hpp). bf16, 4 query rows: 16 rows 31 ns a key, 64
+// rows 28.
 template <class T>
 struct Element;
 

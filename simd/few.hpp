@@ -1,4 +1,4 @@
-// Scores of fewer keys than a vector has lanes, key by key: the first steps of a decode.
+// Scores of fewer keys than Lanes::Keys has lanes (8 on AVX2, else 16), key by key: the first steps of a decode.
 #pragma once
 
 #include <cstddef>
@@ -37,7 +37,7 @@ inline void add_few(const float* row, const float* const (&key)[4], std::ptrdiff
   }
 }
 
-// scores[r][0, count) += all rows against fewer keys than a vector has lanes, key by key: the chains are the same.
+// scores[r][0, count) += all rows against so few keys: the chains are the same.
 // Lanes up to the next multiple of four are written too.
 template <class Lanes>
 void score_few(const Queries& q, KeyRows<float> keys, std::ptrdiff_t count, float* scores) {

@@ -152,8 +152,8 @@ struct Kernels {
   std::ptrdiff_t panel_keys;
   // Up to this many rows, keys and values are better read in place than packed.
   std::ptrdiff_t in_place_rows;
-  // About how many flop a nanosecond brings on one core: of few rows in place, keys in the caches, and of packed tiles.
-  // They decide how many threads a call is worth, and no bit.
+  // Rough speed of one core in flop per nanosecond, of few rows in place and of packed tiles. It decides how many
+  // threads a call is worth, and no bit.
   double in_place_flop_per_ns;
   double packed_flop_per_ns;
 

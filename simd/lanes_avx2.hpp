@@ -99,10 +99,6 @@ struct Avx2Lanes {
     if (n > 8) _mm256_maskstore_ps(p + 8, first8(n - 8), hi);
   }
 
-  static Avx2Lanes load_bytes(const void* p) {
-    const __m256i* const q = static_cast<const __m256i*>(p);
-    return {_mm256_castsi256_ps(_mm256_loadu_si256(q)), _mm256_castsi256_ps(_mm256_loadu_si256(q + 1))};
-  }
   static Avx2Lanes of_f16(__m128i a, __m128i b) { return {_mm256_cvtph_ps(a), _mm256_cvtph_ps(b)}; }
   static Avx2Lanes of_bf16(__m128i a, __m128i b) {
     return {low_bf16_8(_mm256_cvtepu16_epi32(a)), low_bf16_8(_mm256_cvtepu16_epi32(b))};

@@ -46,7 +46,6 @@ struct Avx512Lanes {
   void store(float* p) const { _mm512_storeu_ps(p, v); }
   void store_first(float* p, std::ptrdiff_t n) const { _mm512_mask_storeu_ps(p, first(n), v); }
 
-  static Avx512Lanes load_bytes(const void* p) { return {_mm512_loadu_ps(p)}; }
   static Avx512Lanes of_f16(__m256i x) { return {_mm512_cvtph_ps(x)}; }
   static Avx512Lanes of_bf16(__m256i x) {
     return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(x), 16))};

@@ -56,12 +56,6 @@ struct NeonLanes {
     for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = t[i];
   }
 
-  static NeonLanes load_bytes(const void* p) {
-    const std::uint8_t* const q = static_cast<const std::uint8_t*>(p);
-    NeonLanes x;
-    for (int i = 0; i < 4; ++i) x.v[i] = vreinterpretq_f32_u8(vld1q_u8(q + 16 * i));
-    return x;
-  }
   static float32x4_t of_f16_4(uint16x4_t x) { return vcvt_f32_f16(vreinterpret_f16_u16(x)); }
   static float32x4_t of_bf16_4(uint16x4_t x) { return vreinterpretq_f32_u32(vshll_n_u16(x, 16)); }
   static NeonLanes load_f16(const std::uint16_t* p) {

@@ -14,7 +14,8 @@ struct ScalarLanes {
   // A tile of the streaming path has tile_rows rows and 16 * tile_vectors columns; any shape gives the same bits.
   static constexpr int tile_rows = 2;
   static constexpr int tile_vectors = 1;
-  // A product with keys in place: query rows, groups of sixteen keys, and 32-bit lanes of each key that are under way.
+  // Products with keys in place: score_rows query rows by at most most_vectors vectors of `width` keys, of which
+  // step_lanes 32-bit lanes are transposed at a time; accumulators: vectors that are summed at once.
   static constexpr int score_rows = 1;
   static constexpr int step_lanes = 4;
   static constexpr int width = 16;
@@ -52,12 +53,6 @@ struct ScalarLanes {
     for (std::ptrdiff_t i = 0; i < n; ++i) p[i] = v[i];
   }
 
-  // 64 bytes of anything, at any alignment: the bits of sixteen lanes.
-  static ScalarLanes load_bytes(const void* p) {
-    ScalarLanes x;
-    __builtin_memcpy(x.v, p, sizeof x.v);
-    return x;
-  }
   // Halves, widened; and the first and the second half of every 32-bit lane, widened. (2 bytes each, little-endian.)
   [[gnu::noinline]] static ScalarLanes load_f16(const std::uint16_t* p) {
     ScalarLanes x;
@@ -226,6 +221,7 @@ inline ScalarLanes scale_by_power(ScalarLanes x, ScalarLanes, ScalarLanes shifte
   return x;
 }
 
+// Is any lane NaN?
 inline bool any_nan(ScalarLanes x) {
   bool any = false;
   for (int i = 0; i < 16; ++i) any |= x.v[i] != x.v[i];

@@ -51,7 +51,7 @@ bool pack_values(
     const void* values, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
     float* packed) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  Lanes zeros = Lanes::zero();  // 0 * x is 0 for every finite x, and NaN for the others
+  Lanes zeros = Lanes::zero();  // see finite.hpp
   with_type(values, type, [&](const auto* p) {
     for (std::ptrdiff_t e = 0; e < value_dim; e += width) {
       const std::ptrdiff_t columns = min(width, value_dim - e);

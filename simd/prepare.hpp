@@ -24,8 +24,8 @@ bool product_overflows(const Visible& v, std::ptrdiff_t r, const float* s) {
   return false;
 }
 
-// The maximum of a row, and whether all that it sees is finite. Lanes of its first and last vector that it does not see
-// become -inf.
+// The maximum of a row, and whether all that it sees is finite. Lanes outside [begin, end) in its first and last
+// vector become -inf.
 template <class Lanes>
 [[gnu::noinline]] float max_of_vectors(float* s, std::ptrdiff_t begin, std::ptrdiff_t end, bool& finite) {
   const Lanes none = Lanes::set1(-infinity), zero = Lanes::zero();

@@ -162,8 +162,8 @@ void score_span(const Queries& q, const KeysInPlace<T>& keys, KeySpan span, floa
     add_columns<Lanes>(q, keys.at(j), min(16, span.end - j), whole, scores + j);
 }
 
-// Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::score_rows. Three rows would need a kernel of
-// their own.
+// Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::score_rows. Three run in that of four, which repeats
+// the last.
 template <class Lanes, class T>
 void score_rows_of_span(const Queries& q, const KeysInPlace<T>& keys, KeySpan span, float* scores) {
   if (Lanes::score_rows == 1 || q.count == 1) return score_span<Lanes, 1>(q, keys, span, scores);

@@ -32,6 +32,7 @@ constexpr std::ptrdiff_t in_place_vectors(std::ptrdiff_t rows) {
   return max(Lanes::tile_vectors, rows == 1 ? 4 : rows == 2 ? 2 : 1);
 }
 
+// More vectors than a tile has there are only for one or two rows.
 template <class Lanes, Source From, class T>
 void multiply_strip(std::ptrdiff_t rows, std::ptrdiff_t vectors, const Product& p) {
   if (vectors <= Lanes::tile_vectors) return multiply<Lanes, From, T>(rows, vectors, p);
@@ -48,8 +49,8 @@ void multiply_in_place(const float*, std::ptrdiff_t rows, std::ptrdiff_t vectors
 }
 
 // The last columns of some rows of halves, `tail` of them, widened to sixteen floats a row; lanes from `tail` on are
-// not used. With sixteen columns before the row's end it is read from there back, and what comes before the tail falls
-// into the lanes above.
+// not used. Where the row has sixteen columns up to its end, all sixteen are read and stored so that the tail stands
+// first: what comes before it falls into the unused lanes of the row above.
 template <class Lanes, class Half>
 [[gnu::noinline]] void widen_tails(
     const Half* tails, std::ptrdiff_t stride, std::ptrdiff_t rows, std::ptrdiff_t tail, bool sixteen, float* wide) {
@@ -58,7 +59,7 @@ template <class Lanes, class Half>
     sixteen ? load<Lanes>(tails - before).store(wide - before) : load_first<Lanes>(tails, tail).store(wide);
 }
 
-// The same of halves. A last vector that is not whole is widened first, some rows at a time.
+// The same of halves, at most cached_rows rows. A last vector that is not whole is widened first.
 template <class Lanes, class Half>
 void multiply_in_place(
     const Half* values, std::ptrdiff_t rows, std::ptrdiff_t vectors, bool sixteen, const Product& p) {
@@ -66,14 +67,8 @@ void multiply_in_place(
   float memory[(cached_rows + 1) * 16];
   Product some = p;
   some.last = memory + 16;
-  for (std::ptrdiff_t k = 0; k < p.depth; k += cached_rows, some.accumulate = true) {
-    const Half* const first = values + k * p.b_stride;
-    some.a = p.a + k;
-    some.b = first;
-    some.depth = min(cached_rows, p.depth - k);
-    widen_tails<Lanes>(first + 16 * (vectors - 1), p.b_stride, some.depth, p.tail, sixteen, memory + 16);
-    multiply_strip<Lanes, Source::in_place_tail, Half>(rows, vectors, some);
-  }
+  widen_tails<Lanes>(values + 16 * (vectors - 1), p.b_stride, p.depth, p.tail, sixteen, memory + 16);
+  multiply_strip<Lanes, Source::in_place_tail, Half>(rows, vectors, some);
 }
 
 // Columns of a strip. In place, they are shared out evenly: a strip of one vector would take as long as one of four.

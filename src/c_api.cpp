@@ -96,7 +96,7 @@ struct Attention {
 
   explicit Attention(const attn_attention_args* from) noexcept {
     attn_attention_args c;
-    status = read_initialized(from, attn_attention_args_init, "attn_attention_args_init", c);
+    status = read_initialized("args", from, attn_attention_args_init, "attn_attention_args_init", c);
     if (!status.ok()) return;
     c.causal = c.causal != 0;  // a bool holds 0 or 1
     args = as<attn::AttentionArgs>(c, offsetof(attn_attention_args, batch));
@@ -150,7 +150,7 @@ void attn_append_args_init(attn_append_args* args) {
 
 attn_status_code attn_append(const attn_append_args* args, char* message, size_t message_size) {
   attn_append_args c;
-  attn::Status status = read_initialized(args, attn_append_args_init, "attn_append_args_init", c);
+  attn::Status status = read_initialized("args", args, attn_append_args_init, "attn_append_args_init", c);
   if (status.ok()) status = attn::append(as<attn::AppendArgs>(c, offsetof(attn_append_args, batch)));
   return report(status, message, message_size);
 }
@@ -191,7 +191,8 @@ attn_thread_pool* attn_thread_pool_create_with(
     const attn_thread_pool_options* options, char* message, size_t message_size) {
   attn_thread_pool_options c;
   attn_thread_pool* pool = nullptr;
-  attn::Status status = read_initialized(options, attn_thread_pool_options_init, "attn_thread_pool_options_init", c);
+  attn::Status status =
+      read_initialized("options", options, attn_thread_pool_options_init, "attn_thread_pool_options_init", c);
   c.avoid_callers_cpu = c.avoid_callers_cpu != 0;  // a bool holds 0 or 1
   if (status.ok())
     status = caught([&] {

@@ -43,12 +43,13 @@ attn::Status read_struct(const char* name, const Struct* from, Struct& to) noexc
 
 // The same for a struct with a member `initialized`, whose zeros are not its defaults.
 template <class Struct>
-attn::Status read_initialized(const Struct* from, void (*init)(Struct*), const char* init_name, Struct& to) noexcept {
+attn::Status read_initialized(
+    const char* name, const Struct* from, void (*init)(Struct*), const char* init_name, Struct& to) noexcept {
   init(&to);
-  attn::Status status = read_struct("args", from, to);
+  attn::Status status = read_struct(name, from, to);
   if (status.ok() && to.initialized != 1)
     return attn::Status(
-        attn::StatusCode::invalid_argument, "args->initialized is %lld: call %s first",
+        attn::StatusCode::invalid_argument, "%s->initialized is %lld: call %s first", name,
         static_cast<long long>(to.initialized), init_name);
   return status;
 }

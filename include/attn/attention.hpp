@@ -70,8 +70,8 @@ struct AttentionArgs {
   // Optional: dense [batch, query_heads, query_length]; ln of the sum of exp(score), the sink's included; -inf for a
   // row without keys and sink.
   float* logsumexp = nullptr;
-  // Optional: dense [batch, query_heads, key_length]; the weights summed over the query rows: how much attention each
-  // key got.
+  // Optional: dense [batch, query_heads, key_length]; the weights summed over the query rows, that is how much
+  // attention each key got.
   float* key_weight_sums = nullptr;
 
   // ---- Scores ----
@@ -120,16 +120,15 @@ struct AttentionArgs {
   // ---- How ----
 
   Path path = Path::automatic;
-  // Null: the calling thread. Calls of less than about 5 microseconds, and the BLAS path, do not use it. Others use no
-  // more of its threads than have some microseconds of work each.
+  // Null: the calling thread. Calls of less than about 5 microseconds, and the BLAS path, do not use it. Others use one
+  // thread for each few microseconds of work.
   const Parallel* parallel = nullptr;
-  // For a caller that is parallel already. Each of its share_count threads makes the same call with a share_index of
-  // its own, in [0, share_count), and a workspace of its own: it computes that share and returns, and waits for none.
-  // The shares write disjoint parts of the results, together all of them, with the bits of the one call; they may run
-  // at the same time, or one after the other.
-  // The work is cut between KV heads, or between query rows of one where there are fewer than shares or where the
-  // shares would be uneven; with key_weight_sums between KV heads only, on the BLAS path between query heads. A share
-  // may be empty: it writes nothing. `parallel` spreads the work of the share.
+  // Splits a call over share_count threads of the caller, without synchronisation. Thread i sets share_index = i, in
+  // [0, share_count), and gives a workspace of its own. Together the shares write all results, each a part of its own,
+  // with the bits of one call; they may run at the same time, or one after the other.
+  // Cuts stand between KV heads. Where that is too coarse they also stand inside one, at multiples of 4 rows (query
+  // heads times queries), of 12 where there are many. With key_weight_sums they stand between KV heads only, on the
+  // BLAS path between query heads. A share may be empty: it writes nothing. `parallel` spreads the work of the share.
   std::int64_t share_index = 0;
   std::int64_t share_count = 1;
   // workspace_size() bytes, any alignment. Null: the call allocates it.
@@ -165,9 +164,9 @@ struct AttentionArgs {
 //
 // It never falls when a shape grows. So a workspace for the largest shape serves every smaller one: batch, query_heads,
 // kv_heads, query_length, key_length, head_dim, value_dim, parallel->threads no larger, with the same options;
-// query_heads / kv_heads may differ. What that costs: with more than 12 query heads times queries, it counts a packed
-// copy of one KV head's keys and values, or one for each thread, that this call itself may not need. Without a
-// workspace a call allocates what it needs itself.
+// query_heads / kv_heads may differ. With more than 12 query heads times queries it also counts packed copies of keys
+// and values, one or one for each thread, which this call may not need. Without a workspace a call allocates what it
+// needs.
 [[nodiscard]] std::size_t workspace_size(const AttentionArgs& args) noexcept;
 
 }  // namespace attn

@@ -1,4 +1,4 @@
-// attn: scaled dot-product attention for CPUs. This header includes all others.
+// attn: scaled dot-product attention for CPUs. This header includes all C++ ones.
 //
 //   attention.hpp   attention(AttentionArgs), workspace_size()      the operator
 //   options.hpp     options::pytorch(), flash_attention(), onnx()   options as other systems mean them
@@ -7,7 +7,7 @@
 //   layers.hpp      SelfAttention, MultiHeadAttention               with projections and weights
 //   softmax.hpp     softmax()                                       the fused row kernel
 //   tensor.hpp      Tensor, Output, bhtd(), bthd(), Mask, Bias      views of the caller's memory
-//   parallel.hpp    Parallel, ThreadPool                            whose threads
+//   parallel.hpp    Parallel, ThreadPool, ThreadPoolOptions         whose threads
 //   isa.hpp         isa(), active_isa(), use_isa()                  which instruction set
 //   status.hpp      Status, throw_if_error()                        what went wrong
 //   version.h       version(), ATTN_VERSION_MAJOR, _MINOR, _PATCH    of the library, of the headers

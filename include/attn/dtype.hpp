@@ -13,10 +13,10 @@ enum class DType : std::int32_t { f32 = 0, f16 = 1, bf16 = 2 };
 // The bits of a half-precision number. Arithmetic types of the same layout (_Float16, a framework's own) can be passed
 // by a cast of the pointer.
 struct f16 {
-  std::uint16_t bits;  // IEEE binary16
+  std::uint16_t bits;  // IEEE binary16; -inf is 0xfc00
 };
 struct bf16 {
-  std::uint16_t bits;  // the upper half of a float
+  std::uint16_t bits;  // the upper half of a float; -inf is 0xff80
 };
 
 }  // namespace attn

@@ -28,7 +28,7 @@ struct AppendArgs {
   Tensor value;
   // [batch, kv_heads, capacity, head_dim]. Of the type of the new rows, or f16 or bf16 where those are float32: then
   // rounded to nearest, ties to even. Only the new rows are written. Must not share an element with another tensor of
-  // the call. May alternate with one in a buffer, as in [B, 2, H, cap, D] or [B, H, cap, 2 D].
+  // the call. May alternate with another tensor in one buffer, as in [B, 2, H, cap, D] or [B, H, cap, 2 D].
   Output key_cache;
   // [batch, kv_heads, capacity, value_dim], likewise.
   Output value_cache;

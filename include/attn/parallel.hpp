@@ -29,18 +29,18 @@ struct ThreadPoolOptions {
   // How long a worker without work spins before it sleeps; 0: it sleeps at once and costs no CPU between calls, but
   // each call waits for the system to wake it. In [0, 1000000].
   std::int64_t spin_microseconds = 100;
-  // [cpu_count] numbers of CPUs, or null: the system places the workers. Worker i, of those that the pool starts, runs
-  // on CPU cpus[i % cpu_count] alone. The calling thread is left where it is. Linux only.
+  // [cpu_count] numbers of CPUs, or null: the system places the workers. Worker i of threads - 1 runs on CPU
+  // cpus[i % cpu_count] alone; the calling thread is left where it is. Read by the constructor only. Linux only.
   const std::int64_t* cpus = nullptr;
   std::int64_t cpu_count = 0;
   // Without `cpus`: workers may run where the thread that makes the pool may, but not on the CPU that the calling
-  // thread is on when a call begins. Some systems pack threads on few CPUs, or wake a worker on its caller's, where it
-  // cannot help before the call is over. Costs a system call for each worker when the caller has moved. Linux only;
-  // elsewhere, or with one CPU, it does nothing.
+  // thread is on when a call begins. Linux only; elsewhere, or with one CPU, it does nothing. Some systems pack threads
+  // on few CPUs, or wake a worker on its caller's, where it cannot help before the call is over. It costs a system call
+  // for each worker when the caller has moved to another CPU.
   bool avoid_callers_cpu = true;
 };
 
-// A small pool for those who have no parallel_for. `threads` counts the calling thread: 1 starts none.
+// A small pool for those who have no parallel_for.
 // Workers spin for a while before they sleep, so that calls of some microseconds gain from a second thread. One call at
 // a time uses a pool: a second caller's tasks run on its own thread alone. Not inherited across fork.
 class ThreadPool {

@@ -10,7 +10,7 @@ constexpr std::int64_t most_samples = 64;
 // Cuts inside a head stand at multiples of this many rows, the tiles of most instruction sets. A constant, so that all
 // machines cut alike.
 constexpr std::int64_t tile = 12;
-// Where there are fewer heads than shares, so few rows are worth reading their keys once more.
+// Where there are fewer heads than shares: rows that a share must have to be worth reading the head's keys again.
 constexpr std::int64_t few = 4;
 
 struct Cut {

@@ -9,8 +9,8 @@
 namespace attn::streaming {
 namespace {
 
-// Where a tile's keys and values stand, and what this worker runs after it: its own next tile and the next KV head, or
-// nothing.
+// Where a tile's keys and values stand, and what this worker will probably run after it: its own next tile and the next
+// KV head, or nothing.
 struct Feed {
   const Packed* packed = nullptr;  // null: in place
   std::int64_t next_tile = -1;

@@ -64,7 +64,7 @@ void choose_schedule(Plan& plan) noexcept;
 struct KvHead {
   Sequence sequence;
   std::int64_t index, head;  // number among those of the plan, and in its item
-  std::int64_t first_row;  // of the plan's share
+  std::int64_t first_row;  // that the plan's share computes
   std::int64_t stacked = 1;  // it stands for so many heads, a row each
   std::int64_t rows, tiles;  // at most those of the plan; less in a short sequence of a packed batch
   const char *keys, *values;  // of the sequence's first key

@@ -10,7 +10,7 @@ namespace {
 // Rows of a packed tile: 48 to 96 were equal within 2 %.
 constexpr std::int64_t most_rows_per_tile = 48;
 // With at least this many KV heads for each worker a task is a KV head: the last ones to finish are not far apart.
-// In place blocks cost nearly nothing, so that even eight tasks a worker are better as more.
+// Blocks in place cost almost nothing to split, so there it takes eight.
 constexpr std::int64_t many_heads = 4;
 constexpr std::int64_t many_heads_in_place = 8;
 // Decoded heads share what a tile costs beside its products: 96 heads of 16 keys took 0.85 of the time, of 64 keys

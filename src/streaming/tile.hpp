@@ -12,7 +12,7 @@ namespace attn::streaming {
 
 inline Place place_of(const Plan& plan, const KvHead& kv, std::int64_t row) noexcept {
   const std::int64_t group = plan.problem.group, r = kv.first_row + row;
-  if (plan.stack > 1) return {0, kv.head + row};
+  if (plan.stack > 1) return {0, kv.head + row};  // one query and groups of one
   return {r / group, kv.head * group + r % group};
 }
 
@@ -61,7 +61,8 @@ bool take_part(Tile& tile, bool stepped) noexcept;
 // Makes it the rows from `begin` on, up to one that goes by another rule.
 void take_run(Tile& tile, std::int64_t begin) noexcept;
 
-// Fills w.biased for the rows of a tile whose scratch is loaded.
+// Fills w.biased for the rows of a tile whose scratch is loaded, and keeps the blocks that it read: scratch.kept_bits,
+// scratch.kept of them.
 void find_biased(
     const Plan& plan, const KvHead& kv, const Tile& tile, const TileScratch& scratch, const Workspace& w) noexcept;
 

@@ -66,7 +66,7 @@ struct Partial {
 
 struct Workspace {
   TileScratch* scratch;  // [workers]
-  Packed* packed;  // [workers] for Schedule::kv_heads, [1] for tiles
+  Packed* packed;  // one for each worker that may have a KV head (Schedule::kv_heads), or one (tiles)
   Partial partial;
   std::uint8_t* biased;  // [kv_heads, rows], with a bias: does it change the row's scores?
   // For the passes behind the first.
