@@ -46,6 +46,7 @@ template <class Struct>
 attn::Status read_initialized(
     const char* name, const Struct* from, void (*init)(Struct*), const char* init_name, Struct& to) noexcept {
   init(&to);
+  to.initialized = 0;  // a size that ends before it has not set it
   attn::Status status = read_struct(name, from, to);
   if (status.ok() && to.initialized != 1)
     return attn::Status(

@@ -45,8 +45,8 @@ struct ThreadPoolOptions {
 // a time uses a pool: a second caller's tasks run on its own thread alone. Not inherited across fork.
 class ThreadPool {
  public:
-  // Throws std::invalid_argument, which names the option and its value, if one is not as above, if this process may not
-  // run on a CPU of the list, or if the system cannot place threads; std::system_error if a thread cannot be started.
+  // Throws std::invalid_argument, which names the option and its value, if one is not as above, if the system does not
+  // let a worker run on its CPU of the list, or if it cannot place threads; std::system_error if a thread cannot be started.
   explicit ThreadPool(const ThreadPoolOptions& options);
   // With the other options as they are by default.
   explicit ThreadPool(std::int64_t threads);

@@ -247,6 +247,9 @@ static void test_zeroed(void) {
   CHECK(attn_workspace_size(&a) == 0);
   a.initialized = 2;
   CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT && strstr(message, "is 2"));
+  a.size = sizeof a.size; /* ends before it */
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "args->initialized is 0"));
   attn_attention_args_init(&a);
   a.query_length = a.key_length = 3;
   a.head_dim = a.value_dim = 1;
@@ -365,7 +368,7 @@ static void test_threads(void) {
   options.size = sizeof options;
   CHECK(attn_thread_pool_create_with(&options, message, sizeof message) == NULL);
   CHECK(strstr(message, "attn_thread_pool_options_init") != NULL);
-  CHECK(attn_thread_pool_create_with(NULL, message, sizeof message) == NULL && message[0] != '\0');
+  CHECK(attn_thread_pool_create_with(NULL, message, sizeof message) == NULL && strstr(message, "options is null"));
   attn_thread_pool_options_init(NULL);
   attn_thread_pool_options_init(&options);
   CHECK(options.threads == 1 && options.spin_microseconds == 100 && options.avoid_callers_cpu == 1);
