@@ -9,10 +9,9 @@ namespace {
 
 // Rows of a packed tile: 48 to 96 were equal within 2 %.
 constexpr std::int64_t most_rows_per_tile = 48;
-// With at least this many KV heads for each worker a task is a KV head: the last ones to finish are not far apart.
-// Blocks in place cost almost nothing to split, so there it takes eight.
+// With at least this many KV heads for each worker a task is a KV head: the last ones to finish are not far apart. In
+// place, blocks as tasks were 5 to 10 % slower with six heads a worker.
 constexpr std::int64_t many_heads = 4;
-constexpr std::int64_t many_heads_in_place = 8;
 // Decoded heads share what a tile costs beside its products: 96 heads of 16 keys took 0.85 of the time, of 64 keys
 // 0.98.
 constexpr std::int64_t most_stacked = 8, most_keys_of_a_stack = 256;
@@ -87,7 +86,7 @@ void choose_schedule(Plan& plan) noexcept {
   }
   plan.tiles = plan.rows == 0 ? 0 : ceil_divide(plan.rows, plan.rows_per_tile);
   if (in_place) {
-    const bool heads = plan.workers == 1 || plan.kv_heads / many_heads_in_place >= plan.workers || plan.blocks < 2;
+    const bool heads = plan.workers == 1 || plan.kv_heads / many_heads >= plan.workers || plan.blocks < 2;
     plan.schedule = heads ? Schedule::in_place : Schedule::in_place_blocks;
     if (plan.schedule == Schedule::in_place) plan.stack = heads_in_a_stack(plan);
     plan.rows_per_tile = std::max(plan.rows, plan.stack);
@@ -141,7 +140,7 @@ Sizes largest_sizes(const Problem& p, const simd::Kernels& kernels) noexcept {
   }
   z.group = p.query_heads;
   if (threads > 1 && blocks > 1) {
-    const std::int64_t few_heads = std::min(kv_heads, saturating_count(threads, many_heads_in_place));
+    const std::int64_t few_heads = std::min(kv_heads, saturating_count(threads, many_heads));
     z.states = saturating_count(few_heads, blocks, rules_of(p));
     const std::int64_t rows_of_few = std::min<std::int64_t>(rows, kernels.in_place_rows);
     z.state_rows = saturating_count(std::min(saturating_count(few_heads, rows_of_few), all_rows), blocks, rules_of(p));
