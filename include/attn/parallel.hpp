@@ -46,7 +46,8 @@ struct ThreadPoolOptions {
 class ThreadPool {
  public:
   // Throws std::invalid_argument, which names the option and its value, if one is not as above, if the system does not
-  // let a worker run on its CPU of the list, or if it cannot place threads; std::system_error if a thread cannot be started.
+  // let a worker run on its CPU of the list, or if it cannot place threads; std::system_error if a thread cannot be
+  // started.
   explicit ThreadPool(const ThreadPoolOptions& options);
   // With the other options as they are by default.
   explicit ThreadPool(std::int64_t threads);
