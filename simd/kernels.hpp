@@ -85,7 +85,8 @@ struct KeyBlock {
   DType value_type = DType::f32;
   std::ptrdiff_t key_stride = 0;
   std::ptrdiff_t value_stride = 0;
-  // In place: each row has keys and values of its own, so many elements behind those of the row before.
+  // In place: every row attends to another KV head. The keys of row r stand r * next_keys elements behind those of row
+  // 0, its values r * next_values.
   bool own_keys = false;
   std::ptrdiff_t next_keys = 0;
   std::ptrdiff_t next_values = 0;
