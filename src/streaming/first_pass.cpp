@@ -3,7 +3,6 @@
 
 #include "streaming/finish.hpp"
 #include "streaming/passes.hpp"
-#include "streaming/tasks.hpp"
 #include "streaming/tile.hpp"
 
 namespace attn::streaming {
@@ -96,7 +95,7 @@ void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Pa
 
 // A task is a KV head, or a stack of those of one item: its tile, in place.
 void run_in_place(const Plan& plan, const Workspace& w) noexcept {
-  for_each(plan, ceil_divide(plan.kv_heads, plan.stack), [&](std::int64_t worker, std::int64_t i) {
+  for_each(plan.team(), ceil_divide(plan.kv_heads, plan.stack), [&](std::int64_t worker, std::int64_t i) {
     const std::int64_t end = std::min((i + 1) * plan.stack, plan.kv_heads);
     for (std::int64_t h = i * plan.stack; h < end;) {
       KvHead kv = kv_head_at(plan, h);
@@ -150,12 +149,12 @@ void merge_blocks(const Plan& plan, const KvHead& kv, const Workspace& w) noexce
 // A task is one block of keys of a KV head; then the calling thread merges them. What a bias means is found before,
 // once for all blocks.
 void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
-  for_each(plan, plan.problem.scoring.bias.data ? plan.kv_heads : 0, [&](std::int64_t worker, std::int64_t i) {
+  for_each(plan.team(), plan.problem.scoring.bias.data ? plan.kv_heads : 0, [&](std::int64_t worker, std::int64_t i) {
     const KvHead kv = kv_head_at(plan, i);
     if (kv.rows == 0) return;
     find_biased(plan, kv, load_tile(plan, kv, 0, w.scratch[worker], w), w.scratch[worker], w);
   });
-  for_each(plan, plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
+  for_each(plan.team(), plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
     run_block(plan, kv_head_at(plan, i / plan.blocks), i % plan.blocks, w.scratch[worker], w);
   });
   for (std::int64_t h = 0; h < plan.kv_heads; ++h) {
@@ -166,7 +165,7 @@ void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
 
 // A task is a KV head, which packs its K and V for itself. One of few rows, in a packed batch, reads them in place.
 void run_kv_heads(const Plan& plan, const Workspace& w) noexcept {
-  for_each(plan, plan.kv_heads, [&](std::int64_t worker, std::int64_t i) {
+  for_each(plan.team(), plan.kv_heads, [&](std::int64_t worker, std::int64_t i) {
     const KvHead kv = kv_head_at(plan, i);
     const bool in_place = kv.rows <= plan.kernels.in_place_rows;
     const bool more = i + plan.workers < plan.kv_heads && fits_l2(plan);
@@ -184,11 +183,11 @@ void run_tiles(const Plan& plan, const Workspace& w) noexcept {
   for (std::int64_t h = 0; h < plan.kv_heads; ++h) {
     const KvHead kv = kv_head_at(plan, h);
     const Blocks blocks = blocks_of(plan, kv);
-    for_each(plan, blocks.empty() ? 0 : blocks.end - blocks.begin, [&](std::int64_t, std::int64_t i) {
+    for_each(plan.team(), blocks.empty() ? 0 : blocks.end - blocks.begin, [&](std::int64_t, std::int64_t i) {
       pack_block(plan, kv, blocks.begin + i, w.packed[0]);
     });
     // Last tile first: under causal it has the most keys, and the short ones fill the end.
-    for_each(plan, kv.tiles, [&](std::int64_t worker, std::int64_t i) {
+    for_each(plan.team(), kv.tiles, [&](std::int64_t worker, std::int64_t i) {
       const std::int64_t tile = kv.tiles - 1 - i;
       run_tile(plan, kv, tile, {w.packed, tile - plan.workers, nullptr}, w, worker);
     });

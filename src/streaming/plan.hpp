@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/tasks.hpp"
 #include "call/problem.hpp"
 #include "call/share.hpp"
 #include "simd/kernels.hpp"
@@ -43,6 +44,7 @@ struct Plan {
   simd::ScoreSteps steps{};
   simd::Exponent exponents[2] = {};  // of rows without steps, and with them
 
+  Team team() const noexcept { return {problem.parallel, workers}; }
   bool in_place() const noexcept { return schedule == Schedule::in_place || schedule == Schedule::in_place_blocks; }
 };
 

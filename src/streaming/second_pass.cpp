@@ -2,7 +2,6 @@
 
 #include "call/wide_row.hpp"
 #include "streaming/passes.hpp"
-#include "streaming/tasks.hpp"
 #include "streaming/tile.hpp"
 
 namespace attn::streaming {
@@ -149,7 +148,7 @@ void weigh_block(
 }  // namespace
 
 void second_pass(const Plan& plan, const Workspace& w) noexcept {
-  for_each(plan, plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
+  for_each(plan.team(), plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
     const KvHead kv = kv_head_at(plan, i / plan.blocks);
     const std::int64_t block = i % plan.blocks;
     if (block * key_block < plan.problem.batch.capacity(kv.sequence.item)) weigh_block(plan, kv, block, w, worker);
