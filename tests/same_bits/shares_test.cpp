@@ -22,11 +22,9 @@ class Written {
  public:
   explicit Written(test::RandomProblem& p) {
     const AttentionArgs& a = p.args();
-    const bool packed = a.cu_query_lengths != nullptr;
-    const int64_t rows = packed ? a.cu_query_lengths[a.batch] : a.query_length;
-    add(a.output, packed ? 1 : a.batch, a.query_heads, rows, a.value_dim);
-    if (a.weights.data) add(a.weights, a.batch, a.query_heads, a.query_length, a.key_length);
-    if (a.scores.data) add(a.scores, a.batch, a.query_heads, a.query_length, a.key_length);
+    add(a.output, test::result_dims(a, a.value_dim));
+    if (a.weights.data) add(a.weights, test::result_dims(a, a.key_length));
+    if (a.scores.data) add(a.scores, test::result_dims(a, a.key_length));
     for (std::vector<float>* x : {&p.problem->logsumexp, &p.problem->key_weight_sums})
       for (float& value : *x) add(&value, sizeof value);
   }
@@ -56,12 +54,12 @@ class Written {
 
   void add(void* data, std::size_t bytes) { pieces_.push_back({static_cast<unsigned char*>(data), bytes}); }
   // Element by element, because those of a share are to be told from those of another.
-  void add(const attn::Output& x, int64_t batch, int64_t heads, int64_t rows, int64_t columns) {
+  void add(const attn::Output& x, const test::Dims& d) {
     const std::size_t size = x.dtype == attn::DType::f32 ? 4 : 2;
-    for (int64_t b = 0; b < batch; ++b)
-      for (int64_t h = 0; h < heads; ++h)
-        for (int64_t r = 0; r < rows; ++r)
-          for (int64_t c = 0; c < columns; ++c)
+    for (int64_t b = 0; b < d.batch; ++b)
+      for (int64_t h = 0; h < d.heads; ++h)
+        for (int64_t r = 0; r < d.rows; ++r)
+          for (int64_t c = 0; c < d.columns; ++c)
             add(static_cast<char*>(x.data) +
                     static_cast<std::size_t>(b * x.batch_stride + h * x.head_stride + r * x.row_stride + c) * size,
                 size);

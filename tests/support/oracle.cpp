@@ -162,6 +162,8 @@ Attended attend(const AttentionArgs& a) {
   result.output.resize(static_cast<std::size_t>(all_queries * a.query_heads) * columns);
   result.log_sum_exp.resize(all_queries * a.query_heads);
   result.key_weight_sums.resize(all_keys * a.query_heads);
+  result.weights.resize(all_queries * a.query_heads * a.key_length);
+  result.scores.assign(all_queries * a.query_heads * a.key_length, -infinity);
 
   for (int64_t b = 0; b < a.batch; ++b) {
     const Item x = item_of(a, b);
@@ -171,6 +173,7 @@ Attended attend(const AttentionArgs& a) {
           a.cu_query_lengths ? h * all_queries + x.first_query : (b * a.query_heads + h) * x.queries;
       const int64_t first_sum = a.cu_key_lengths ? h * all_keys + x.first_key : (b * a.query_heads + h) * x.all_keys;
       for (int64_t t = 0; t < x.queries; ++t) {
+        const std::size_t row = static_cast<std::size_t>(first_row + t), first = row * a.key_length;
         std::vector<double> s, weights(x.all_keys);
         std::vector<char> allowed;
         for (int64_t j = 0; j < x.all_keys; ++j) {
@@ -180,12 +183,10 @@ Attended attend(const AttentionArgs& a) {
           if (allowed.back() || there) stages = score(a, x, h, t, j);
           s.push_back(allowed.back() ? stages.biased : -infinity);
           if (std::isfinite(stages.error)) result.score_error = std::max(result.score_error, stages.error);
-          result.scores.push_back(
-              a.scores_stage == attn::ScoresStage::scaled       ? stages.scaled
-                  : a.scores_stage == attn::ScoresStage::capped ? stages.capped
-                                                                : s.back());
+          result.scores[first + j] = a.scores_stage == attn::ScoresStage::scaled ? stages.scaled
+              : a.scores_stage == attn::ScoresStage::capped                      ? stages.capped
+                                                                                 : s.back();
         }
-        const std::size_t row = static_cast<std::size_t>(first_row + t);
         const double log_sum = normalize(s, allowed, a.sinks ? a.sinks + h : nullptr, weights);
         result.log_sum_exp[row] = log_sum;
         // A sink that is NaN or infinite spoils its row even if the row sees no key.
@@ -201,7 +202,7 @@ Attended attend(const AttentionArgs& a) {
             if (std::isfinite(value)) result.largest_value = std::max(result.largest_value, std::fabs(value));
           }
         }
-        result.weights.insert(result.weights.end(), weights.begin(), weights.end());
+        std::copy(weights.begin(), weights.end(), result.weights.begin() + static_cast<int64_t>(first));
         result.allowed.insert(result.allowed.end(), allowed.begin(), allowed.end());
       }
     }

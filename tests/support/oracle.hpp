@@ -11,8 +11,9 @@ namespace test {
 
 // All dense: output [batch, query_heads, query_length, value_dim]; weights, scores and allowed [.., key_length];
 // log_sum_exp [batch, query_heads, query_length], key_weight_sums [batch, query_heads, key_length]. Of a packed batch:
-// output [query_heads, all queries, value_dim], log_sum_exp [query_heads, all queries], key_weight_sums [query_heads,
-// all keys], and no order that is of use in the others.
+// output [query_heads, all queries, value_dim], weights and scores [.., key_length] with 0 and -inf behind the keys of
+// the sequence, log_sum_exp [query_heads, all queries], key_weight_sums [query_heads, all keys]; `allowed` has one
+// sequence after the other, each [query_heads, its queries, its keys].
 struct Attended {
   std::vector<double> output, weights, scores, log_sum_exp, key_weight_sums;
   std::vector<char> allowed;  // may the query attend to the key?

@@ -216,12 +216,19 @@ TEST_CASE("oracle: a packed batch", "[support][oracle]") {
   const double ln2 = std::log(2);
   CHECK(difference(a.log_sum_exp, std::vector<double>{ln2, 0, 0, ln2, 0, 0}, tiny) == "");
   CHECK(difference(a.key_weight_sums, std::vector<double>{0.5, 0.5, 0, 2, 0.5, 0.5, 0, 2}, 0) == "");
+  const std::vector<double> head{0.5, 0.5, 1, 0, 1, 0};  // rows of both heads in the order of the output
+  std::vector<double> weights = head;
+  weights.insert(weights.end(), head.begin(), head.end());
+  CHECK(difference(a.weights, weights, 0) == "");
   const int64_t lengths[] = {1, 0, 1};
   p.args.key_lengths = lengths;
   p.args.causal = true;  // the first of the last two queries stands before the key
   a = test::attend(p.args);
   CHECK(difference(a.output, std::vector<double>{1, 0, 7, 1, 0, 7}, 0) == "");
   CHECK(difference(a.key_weight_sums, std::vector<double>{1, 0, 0, 1, 1, 0, 0, 1}, 0) == "");
+  p.want_scores(attn::ScoresStage::scaled);  // of every key below the key length, also of one after the query
+  a = test::attend(p.args);
+  for (std::size_t i = 0; i < a.scores.size(); ++i) CHECK(a.scores[i] == (i % 2 == 0 ? 0 : -infinity));
 }
 
 TEST_CASE("oracle: all halves", "[support][oracle]") {

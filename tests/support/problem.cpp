@@ -42,6 +42,29 @@ bool stored_close(attn::DType type, double got, double want, double bound) {
   return close(got, want, bound + rounding(type, want));
 }
 
+// The same for all of them; names the first that is not.
+std::string stored_difference(
+    attn::DType type, const std::vector<float>& got, const std::vector<double>& want, double bound) {
+  if (got.size() != want.size()) return sizes_differ(got.size(), want.size());
+  for (std::size_t i = 0; i < got.size(); ++i)
+    if (!stored_close(type, static_cast<double>(got[i]), want[i], bound))
+      return std::to_string(i) + " is " + std::to_string(got[i]) + ", not " + std::to_string(want[i]) + ", tolerance " +
+          std::to_string(bound);
+  return "";
+}
+
+// A dense result of that type with the canary in every element.
+attn::Output matrix(const Dims& d, attn::DType type, std::vector<float>& floats, std::vector<std::uint16_t>& halves) {
+  const bool is_float = type == attn::DType::f32;
+  const std::size_t elements = count(d.batch, d.heads, d.rows, d.columns);
+  floats.assign(is_float ? elements : 0, canary);
+  halves.assign(is_float ? 0 : elements, half_canary);
+  attn::Output x = attn::bhtd(floats.data(), d.heads, d.rows, d.columns);
+  x.dtype = type;
+  if (!is_float) x.data = halves.data();
+  return x;
+}
+
 }  // namespace
 
 std::string describe(const attn::AttentionArgs& a) {
@@ -50,7 +73,7 @@ std::string describe(const attn::AttentionArgs& a) {
   std::snprintf(
       line, sizeof line,
       "path %s B=%lld H=%lld/%lld Tq=%lld Tk=%lld D=%lld Dv=%lld scale=%g causal=%d alignment=%d window=%lld,%lld "
-      "offset=%lld length=%lld mask=%d bias=%d%d%d softcap=%g alibi=%d sinks=%d packed=%d types=%d%d%d%d",
+      "offset=%lld length=%lld mask=%d bias=%d%d%d softcap=%g alibi=%d sinks=%d packed=%d types=%d%d%d%d%d%d",
       name_of(a.path), number(a.batch), number(a.query_heads), number(a.kv_heads), number(a.query_length),
       number(a.key_length), number(a.head_dim), number(a.value_dim), static_cast<double>(a.scale), a.causal,
       static_cast<int>(a.alignment), number(a.window_left), number(a.window_right),
@@ -58,7 +81,7 @@ std::string describe(const attn::AttentionArgs& a) {
       a.mask.data != nullptr, a.bias.data != nullptr, static_cast<int>(a.bias.dtype), a.bias.head_factors != nullptr,
       static_cast<double>(a.softcap), a.alibi_slopes != nullptr, a.sinks != nullptr, a.cu_query_lengths != nullptr,
       static_cast<int>(a.query.dtype), static_cast<int>(a.key.dtype), static_cast<int>(a.value.dtype),
-      static_cast<int>(a.output.dtype));
+      static_cast<int>(a.output.dtype), static_cast<int>(a.weights.dtype), static_cast<int>(a.scores.dtype));
   return line;
 }
 
@@ -85,9 +108,8 @@ Problem::Problem(const Shape& s, Random* random)
   args.output = attn::bhtd(output.data(), s.query_heads, s.query_length, s.value_dim);
 }
 
-void Problem::want_weights() {
-  weights.assign(count(args.batch, args.query_heads, args.query_length, args.key_length), canary);
-  args.weights = attn::bhtd(weights.data(), args.query_heads, args.query_length, args.key_length);
+void Problem::want_weights(attn::DType type) {
+  args.weights = matrix(result_dims(args, args.key_length), type, weights, half_weights);
 }
 
 void Problem::want_logsumexp() {
@@ -102,9 +124,8 @@ void Problem::want_key_weight_sums() {
   args.key_weight_sums = key_weight_sums.data();
 }
 
-void Problem::want_scores(attn::ScoresStage stage) {
-  scores.assign(count(args.batch, args.query_heads, args.query_length, args.key_length), canary);
-  args.scores = attn::bhtd(scores.data(), args.query_heads, args.query_length, args.key_length);
+void Problem::want_scores(attn::ScoresStage stage, attn::DType type) {
+  args.scores = matrix(result_dims(args, args.key_length), type, scores, half_scores);
   args.scores_stage = stage;
 }
 
@@ -133,17 +154,10 @@ std::string Problem::check() {
   // A value that is broadcast over the keys is added again and again with the same error.
   const double sum_of_keys = args.value.row_stride == 0 ? keys / 2 : std::sqrt(keys) / 4;
   const double tolerance = want.score_error + (3 + sum_of_keys) * u;
-  const bool packed = args.cu_query_lengths != nullptr;
-  const std::vector<float> got = gather(
-      args.output, packed ? 1 : args.batch, args.query_heads,
-      packed ? args.cu_query_lengths[args.batch] : args.query_length, args.value_dim);
-  if (got.size() != want.output.size()) return "output " + sizes_differ(got.size(), want.output.size());
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    const double bound = tolerance * want.largest_value;
-    if (!stored_close(args.output.dtype, static_cast<double>(got[i]), want.output[i], bound))
-      return "output " + std::to_string(i) + " is " + std::to_string(got[i]) + ", not " +
-          std::to_string(want.output[i]) + ", tolerance " + std::to_string(bound);
-  }
+  const std::vector<float> got = gather(args.output, result_dims(args, args.value_dim));
+  const double bound_of_output = tolerance * want.largest_value;
+  if (const std::string d = stored_difference(args.output.dtype, got, want.output, bound_of_output); !d.empty())
+    return "output " + d;
 
   const std::size_t rows = want.log_sum_exp.size();
   for (std::size_t r = 0; r < rows; ++r) {
@@ -158,14 +172,16 @@ std::string Problem::check() {
           std::to_string(lse);
   }
   if (args.weights.data) {
-    const std::vector<float> w = gather(args.weights, args.batch, args.query_heads, args.query_length, args.key_length);
-    if (const std::string d = difference(w, want.weights, tolerance); !d.empty()) return "weights " + d;
+    const std::vector<float> w = gather(args.weights, result_dims(args, args.key_length));
+    if (const std::string d = stored_difference(args.weights.dtype, w, want.weights, tolerance); !d.empty())
+      return "weights " + d;
     if (const std::string d = exact_zeros(w, want.weights, "weights"); !d.empty()) return d;
   }
   if (args.scores.data) {
-    const std::vector<float> s = gather(args.scores, args.batch, args.query_heads, args.query_length, args.key_length);
+    const std::vector<float> s = gather(args.scores, result_dims(args, args.key_length));
     // The largest error of a few thousand scores is four or five standard deviations.
-    if (const std::string d = difference(s, want.scores, 5 * want.score_error); !d.empty()) return "scores " + d;
+    if (const std::string d = stored_difference(args.scores.dtype, s, want.scores, 5 * want.score_error); !d.empty())
+      return "scores " + d;
   }
   for (std::size_t i = 0; i < key_weight_sums.size(); ++i) {
     // Each weight is off as above, and the sum is rounded in groups of 64 and then from group to group.
@@ -181,11 +197,19 @@ std::string Problem::check() {
 }
 
 std::vector<float> Problem::results() const {
-  std::vector<float> all =
-      gather(args.output, args.cu_query_lengths ? 1 : args.batch, args.query_heads, args.query_length, args.value_dim);
-  for (const std::vector<float>* x : {&logsumexp, &weights, &key_weight_sums, &scores})
+  const auto matrix_of = [&](const attn::Output& x) {
+    return x.data ? gather(x, result_dims(args, args.key_length)) : std::vector<float>();
+  };
+  std::vector<float> all = gather(args.output, result_dims(args, args.value_dim));
+  const std::vector<float> w = matrix_of(args.weights), s = matrix_of(args.scores);
+  for (const std::vector<float>* x : {&logsumexp, &w, &key_weight_sums, &s})
     all.insert(all.end(), x->begin(), x->end());
   return all;
+}
+
+Dims result_dims(const attn::AttentionArgs& a, std::int64_t columns) {
+  if (a.cu_query_lengths) return {1, a.query_heads, a.cu_query_lengths[a.batch], columns};
+  return {a.batch, a.query_heads, a.query_length, columns};
 }
 
 std::vector<float> gather(

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "attn/attention.hpp"
+#include "support/layout.hpp"
 #include "support/oracle.hpp"
 #include "support/random.hpp"
 
@@ -20,6 +21,7 @@ std::string describe(const attn::AttentionArgs& args);
 inline const char* name_of(attn::Path path) { return path == attn::Path::blas ? "blas" : "streaming"; }
 
 inline constexpr float canary = 123.0f;
+inline constexpr std::uint16_t half_canary = 0x7fff;  // a NaN of f16 and bf16, not the one that results hold
 
 // Dense [B,H,T,D] tensors, which a test may point elsewhere through `args`. Q, K and V are normal draws, or 0 without a
 // generator; results hold the canary until the call.
@@ -30,10 +32,11 @@ class Problem {
   Problem(const Problem&) = delete;
   Problem& operator=(const Problem&) = delete;
 
-  void want_weights();
+  // Dense, in the layout that `args` has by then: items, or the sequences of a packed batch.
+  void want_weights(attn::DType type = attn::DType::f32);
   void want_logsumexp();
   void want_key_weight_sums();
-  void want_scores(attn::ScoresStage stage);
+  void want_scores(attn::ScoresStage stage, attn::DType type = attn::DType::f32);
 
   // Runs the call, in a workspace full of NaN that shows what is read before it is written: "" or what is wrong.
   std::string run();
@@ -51,10 +54,17 @@ class Problem {
 
   attn::AttentionArgs args;
   std::vector<float> q, k, v, output, weights, logsumexp, key_weight_sums, scores;
+  std::vector<std::uint16_t> half_weights, half_scores;  // in place of the floats
 };
+
+// The dimensions of a result with so many columns: a packed batch has all sequences in one item.
+Dims result_dims(const attn::AttentionArgs& a, std::int64_t columns);
 
 // The elements of a result, read through its strides, dense and as float.
 std::vector<float> gather(
     const attn::Output& x, std::int64_t batch, std::int64_t heads, std::int64_t rows, std::int64_t columns);
+inline std::vector<float> gather(const attn::Output& x, const Dims& d) {
+  return gather(x, d.batch, d.heads, d.rows, d.columns);
+}
 
 }  // namespace test

@@ -14,6 +14,8 @@ using std::int64_t;
 
 bool third(Random& random) { return random.integer(0, 2) == 0; }
 
+attn::DType half_type(Random& random) { return random.flip() ? attn::DType::f16 : attn::DType::bf16; }
+
 // Four strides of a mask or bias: dense, broadcast, transposed, or walked backwards. `start` is where element 0 stands.
 template <class Quad>
 void choose_strides(Random& random, Quad& x, const int64_t (&sizes)[4], int64_t& count, int64_t& start) {
@@ -94,12 +96,7 @@ RandomProblem::RandomProblem(Random& random, attn::Path path, bool large) {
   a.key = store(random, {batch, s.kv_heads, keys, s.head_dim}, rows, k_);
   a.value = store(random, {batch, s.kv_heads, keys, s.value_dim}, rows, v_);
   o_.strided = random_layout(random, {batch, s.query_heads, queries, s.value_dim}, rows, Use::result, canary);
-  a.output = o_.strided.output();
-  if (third(random)) {
-    a.output.dtype = random.flip() ? attn::DType::f16 : attn::DType::bf16;
-    o_.halves.assign(o_.strided.storage.size(), 0x7fff);
-    a.output.data = o_.halves.data() + o_.strided.start;
-  }
+  a.output = stored_result(o_, third(random) ? half_type(random) : attn::DType::f32);
   choose_keys(random);
   choose_scores(random);
   if (random.flip()) problem->want_logsumexp();
@@ -109,11 +106,20 @@ RandomProblem::RandomProblem(Random& random, attn::Path path, bool large) {
     problem->want_scores(static_cast<attn::ScoresStage>(random.integer(0, 2)));
 }
 
+attn::Output RandomProblem::stored_result(Stored& stored, attn::DType type) {
+  attn::Output x = stored.strided.output();
+  if (type == attn::DType::f32) return x;
+  stored.halves.assign(stored.strided.storage.size(), half_canary);
+  x.dtype = type;
+  x.data = stored.halves.data() + stored.strided.start;
+  return x;
+}
+
 attn::Tensor RandomProblem::store(Random& random, const Dims& dims, Rows rows, Stored& stored) {
   stored.strided = random_layout(random, dims, rows, Use::input);
   attn::Tensor t = stored.strided.tensor();
   if (!third(random)) return t;
-  t.dtype = random.flip() ? attn::DType::f16 : attn::DType::bf16;
+  t.dtype = half_type(random);
   for (const float x : stored.strided.storage) stored.halves.push_back(to_half(x, t.dtype));
   t.data = stored.halves.data() + stored.strided.start;
   return t;
@@ -216,26 +222,28 @@ std::string RandomProblem::check() {
   if (const std::string failure = problem->check(); !failure.empty()) return failure;
   if (inputs() != before) return "an input was modified";
   const attn::AttentionArgs& a = args();
-  const bool packed = a.cu_query_lengths != nullptr;
-  const Dims dims{
-      packed ? 1 : a.batch, a.query_heads, packed ? a.cu_query_lengths[a.batch] : a.query_length, a.value_dim};
-  if (const std::string failure = result_gaps_kept(); !failure.empty()) return failure;
-  if (a.output.dtype == attn::DType::f32) return gaps_kept(o_.strided, dims, canary);
-  Strided halves = o_.strided;  // their bits, as numbers
-  std::copy(o_.halves.begin(), o_.halves.end(), halves.storage.begin());
-  return gaps_kept(halves, dims, 0x7fff);
+  if (const std::string d = result_gaps_kept(o_, result_dims(a, a.value_dim)); !d.empty()) return d;
+  for (const Stored* x : {&w_, &s_})
+    if (const std::string d = result_gaps_kept(*x, result_dims(a, a.key_length)); !d.empty())
+      return d + " of the weights or scores";
+  return "";
+}
+
+std::string RandomProblem::result_gaps_kept(const Stored& x, const Dims& dims) {
+  if (x.strided.storage.empty()) return "";
+  if (x.halves.empty()) return gaps_kept(x.strided, dims, canary);
+  Strided halves = x.strided;  // their bits, as numbers
+  std::copy(x.halves.begin(), x.halves.end(), halves.storage.begin());
+  return gaps_kept(halves, dims, half_canary);
 }
 
 std::vector<std::uint32_t> RandomProblem::results() {
   const attn::AttentionArgs& a = args();
   std::vector<std::uint32_t> all;
   if (const std::string failure = problem->run(); !failure.empty()) return all;
-  const bool packed = a.cu_query_lengths != nullptr;
-  const std::vector<float> output = gather(
-      a.output, packed ? 1 : a.batch, a.query_heads, packed ? a.cu_query_lengths[a.batch] : a.query_length,
-      a.value_dim);
+  const std::vector<float> output = gather(a.output, result_dims(a, a.value_dim));
   std::vector<float> weights;
-  if (a.weights.data) weights = gather(a.weights, a.batch, a.query_heads, a.query_length, a.key_length);
+  if (a.weights.data) weights = gather(a.weights, result_dims(a, a.key_length));
   all.push_back(1);  // not empty
   const std::vector<float>* const parts[] = {&output, &weights, &problem->logsumexp, &problem->key_weight_sums};
   for (const std::vector<float>* x : parts)

@@ -63,13 +63,12 @@ class RandomProblem {
   void put_bias(std::size_t i, float x);
   static void put(Stored& stored, std::size_t i, attn::DType type, float x);
   attn::Tensor store(Random& random, const Dims& dims, Rows rows, Stored& stored);
+  static attn::Output stored_result(Stored& stored, attn::DType type);  // whose layout is there; of canaries
+  static std::string result_gaps_kept(const Stored& x, const Dims& dims);
   void choose_keys(Random& random);
   void choose_scores(Random& random);
 
-  std::string result_gaps_kept() const;
-
-  Stored q_, k_, v_, o_;
-  Strided w_, s_;  // weights and scores, by add_structure()
+  Stored q_, k_, v_, o_, w_, s_;  // w_, s_: weights and scores, by add_structure()
   std::optional<Seen> seen_;
   std::vector<std::uint8_t> mask_;
   std::vector<float> bias_, slopes_, sinks_, factors_;

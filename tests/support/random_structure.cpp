@@ -65,26 +65,17 @@ void RandomProblem::add_structure(Random& random) {
   }
 
   if (a.cu_query_lengths) return;
-  const Rows way = a.path == attn::Path::blas ? Rows::forward : Rows::any;
-  const Dims dims{a.batch, a.query_heads, a.query_length, a.key_length};
-  if (random.flip()) {
-    w_ = random_layout(random, dims, way, Use::result, canary);
-    a.weights = w_.output();
-  }
-  if (random.flip() && a.path == attn::Path::blas) {
-    s_ = random_layout(random, dims, way, Use::result, canary);
-    a.scores = s_.output();
+  const bool blas = a.path == attn::Path::blas;
+  const Dims dims = result_dims(a, a.key_length);
+  const auto result = [&](Stored& stored) {
+    stored.strided = random_layout(random, dims, blas ? Rows::forward : Rows::any, Use::result, canary);
+    return stored_result(stored, attn::DType::f32);
+  };
+  if (random.flip()) a.weights = result(w_);
+  if (random.flip() && blas) {
+    a.scores = result(s_);
     a.scores_stage = static_cast<attn::ScoresStage>(random.integer(0, 2));
   }
-}
-
-std::string RandomProblem::result_gaps_kept() const {
-  const attn::AttentionArgs& a = problem->args;
-  const Dims dims{a.batch, a.query_heads, a.query_length, a.key_length};
-  for (const Strided* x : {&w_, &s_})
-    if (!x->storage.empty())
-      if (const std::string d = gaps_kept(*x, dims, canary); !d.empty()) return d + " of the weights or scores";
-  return "";
 }
 
 }  // namespace test
