@@ -64,7 +64,7 @@ template <class Lanes>
 void attend(
     const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule, const Scratch& scratch,
     State block) {
-  score_block<Lanes>(queries, keys, visible, scratch);
+  if (!scratch.multiplied) score_block<Lanes>(queries, keys, visible, scratch);
   block_softmax<Lanes>(queries.count, visible, rule, scratch.scores, block);
   weigh_values<Lanes>(
       {queries.count, scratch.scores, keys, visible, block.output, block.output_stride,
@@ -95,29 +95,21 @@ void merge(const Exponent& exponent, std::ptrdiff_t rows, State into, State from
   }
 }
 
-// weights[r][j] = 2^((s[r][j] - m[r]) * c) / l[r] with the m and l of all blocks. In a row that is NaN every allowed
-// key weighs NaN, and an excluded one still 0.
+// w[j] = p[j] * factor, and 0 where that is below 2^-126: into `weights`, and added to `sums`. A NaN stays one.
+// Stores past the caches gained nothing for 50 MB of weights (Zen 3, one and two threads).
 template <class Lanes>
-void weigh(
-    const Queries& queries, const KeyBlock& keys, const Visible& v, const ScoreRule& rule, const State& all,
-    float* weights) {
-  const ExpConstants<Lanes> constants(rule.exponent);
-  score_block<Lanes>(queries, keys, v, {weights, {}});
-  for (std::ptrdiff_t r = 0; r < queries.count; ++r) {
-    const std::ptrdiff_t begin = v.begin[r], end = v.end[r];
-    if (begin >= end) continue;
-    float* const s = weights + r * score_stride;
-    prepare_row<Lanes>(v, rule, r, s);
-    const float inverse = all.sum[r] == 0.0f ? 0.0f : 1.0f / all.sum[r];
-    const Lanes m = Lanes::set1(finite_max(all.max[r])), scale = Lanes::set1(inverse);
-    for (std::ptrdiff_t j = begin / 16 * 16; j < end; j += 16) {
-      if (inverse == inverse) {
-        (exp_scaled(Lanes::load(s + j) - m, constants) * scale).store(s + j);
-      } else {
-        keep_bits(canonical_nan(scale), visible_bits(v, r, j), Lanes::zero()).store(s + j);
-      }
-    }
+void weigh(const float* p, float factor, std::ptrdiff_t n, float* weights, float* sums) {
+  const Lanes f = Lanes::set1(factor), least = Lanes::set1(__FLT_MIN__);
+  std::ptrdiff_t j = 0;
+  for (; j + 16 <= n; j += 16) {
+    const Lanes x = Lanes::load(p + j) * f, w = zero_where_less(x, x, least);
+    if (weights) w.store(weights + j);
+    if (sums) (Lanes::load(sums + j) + w).store(sums + j);
   }
+  if (j == n) return;
+  const Lanes x = Lanes::load_first(p + j, n - j) * f, w = zero_where_less(x, x, least);
+  if (weights) w.store_first(weights + j, n - j);
+  if (sums) (Lanes::load_first(sums + j, n - j) + w).store_first(sums + j, n - j);
 }
 
 // One division a row, one product an element. Adding +0 turns -0 to +0: only in that sign may a chain that skipped its

@@ -137,9 +137,12 @@ struct State {
 
 // 64-byte aligned.
 struct Scratch {
-  // [rows, score_stride].
+  // [rows, score_stride]. attend leaves 2^((s - m) c) in the vectors that hold keys which a row sees, m the row's
+  // maximum in the block, and 0 for other keys in them.
   float* scores = nullptr;
   Prefetch prefetch;
+  // `scores` holds the products already, made by multiply_keys.
+  bool multiplied = false;
 };
 
 struct Kernels {
@@ -191,17 +194,17 @@ struct Kernels {
 
   // ---- A tile against a block ----
 
+  // The products q . k of one block, into scratch.scores: of the keys that some row sees, and perhaps of others.
+  void (*multiply_keys)(const Queries& queries, const KeyBlock& keys, const Visible& visible, const Scratch& scratch);
   // Scores, softmax and weighted values of one block.
   void (*attend)(
       const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule,
       const Scratch& scratch, State block);
   // into <- both, as if their keys had been one block, up to rounding. Uses up `from`.
   void (*merge)(const Exponent& exponent, std::ptrdiff_t rows, State into, State from);
-  // weights[r][j] of one block in place of its scores ([rows, score_stride]), with max and sum of all blocks; 0 where a
-  // key is excluded. Writes whole vectors of the keys that a row sees, and nothing else.
-  void (*weigh)(
-      const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule, const State& all,
-      float* weights);
+  // w[j] = p[j] * factor for n weights, 0 where that is below 2^-126: into weights, and added to sums. Each may be
+  // null.
+  void (*weigh)(const float* p, float factor, std::ptrdiff_t n, float* weights, float* sums);
   // out[i] = o[i] / sum for n floats; 0 where sum is 0; NaN as 0x7fc00000, never -0. Is all of out finite?
   bool (*finish_row)(const float* o, float sum, float* out, std::ptrdiff_t n);
 };

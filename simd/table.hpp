@@ -35,6 +35,7 @@ constexpr Kernels make_kernels(const char* name) {
   k.bias_to_bits = bias_to_bits<Lanes>;
   k.pack_keys = pack_keys<Lanes>;
   k.pack_values = pack_values<Lanes>;
+  k.multiply_keys = score_block<Lanes>;
   k.attend = attend<Lanes>;
   k.merge = merge<Lanes>;
   k.weigh = weigh<Lanes>;

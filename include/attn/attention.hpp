@@ -20,9 +20,9 @@ enum class Alignment : std::int32_t {
 };
 
 enum class Path : std::int32_t {
-  automatic = 0,  // blas if weights or scores are wanted, else streaming
-  blas = 1,  // sgemm, fused softmax, sgemm. Gives weights and scores. BLAS decides its bits, memory and threads.
-  streaming = 2,  // never holds a score matrix. The same bits on every machine. Gives weights by a second pass.
+  automatic = 0,  // the faster one: streaming (bench/README.md has the measurement)
+  blas = 1,  // sgemm, fused softmax, sgemm. BLAS decides its bits and memory.
+  streaming = 2,  // never holds a score matrix of its own. The same bits on every machine.
 };
 
 // A score's life: query . key * scale -> softcap -> ALiBi -> bias -> excluded keys -> softmax.
@@ -62,9 +62,10 @@ struct AttentionArgs {
 
   // [batch, query_heads, query_length, value_dim]; float32, f16 or bf16.
   Output output;
-  // Optional, float32: [batch, query_heads, query_length, key_length].
+  // Optional: [batch, query_heads, query_length, key_length]; float32, f16 or bf16. Halves are rounded to nearest, ties
+  // to even; output and key_weight_sums are made of the weights before that.
   Output weights;
-  // Optional, float32, same shape: the scores at the stage below. Path::blas only.
+  // Optional, same shape and types: the scores at the stage below.
   Output scores;
   ScoresStage scores_stage = ScoresStage::scaled;
   // Optional: dense [batch, query_heads, query_length]; ln of the sum of exp(score), the sink's included; -inf for a
@@ -113,7 +114,9 @@ struct AttentionArgs {
   // not with, cu_query_lengths[b + 1], at most query_length of them. Its key rows likewise, at most key_length. The
   // batch strides of query, key, value and output are not used. Mask, bias and key_lengths count queries and keys from
   // the start of the sequence. logsumexp is [query_heads, cu_query_lengths[batch]], key_weight_sums [query_heads,
-  // cu_key_lengths[batch]]. Weights and scores are unsupported.
+  // cu_key_lengths[batch]]. Weights and scores are [query_heads, cu_query_lengths[batch], key_length], without a batch
+  // stride: row t of sequence b is row cu_query_lengths[b] + t. Columns count from the sequence's first key; behind its
+  // last key, or its key_lengths[b], weights are 0 and scores -inf.
   const std::int64_t* cu_query_lengths = nullptr;
   const std::int64_t* cu_key_lengths = nullptr;
 

@@ -62,6 +62,8 @@ struct Problem {
   const Parallel* parallel = nullptr;
   std::int64_t share_index = 0, share_count = 1;
 
+  // Are weights or their sums wanted?
+  bool weighs() const noexcept { return extras.weights.data || extras.key_weight_sums; }
   std::int64_t kv_head_of(std::int64_t query_head) const noexcept { return query_head / group; }
   // The places of a row's log-sum-exp and of the first key weight sum of a head.
   float* logsumexp_at(const Sequence& s, std::int64_t head, std::int64_t query) const noexcept;

@@ -9,10 +9,6 @@
 namespace attn::check {
 namespace {
 
-Status unsupported(const char* name, const char* why) noexcept {
-  return Status(StatusCode::unsupported, "%s is unsupported %s", name, why);
-}
-
 // cu[0] = 0, and steps of 0 .. most.
 Status cumulative(
     const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name, std::int64_t most) noexcept {
@@ -84,17 +80,6 @@ Status options(const AttentionArgs& a) noexcept {
   return {};
 }
 
-Status served(const AttentionArgs& a, Path path) noexcept {
-  for (const Output* t : {&a.weights, &a.scores})
-    if (t->data && !is_float(t->dtype))
-      return unsupported(t == &a.weights ? "weights.dtype" : "scores.dtype", "unless f32");
-  if (path == Path::streaming && a.scores.data)
-    return unsupported("scores", "by Path::streaming: use Path::blas or Path::automatic");
-  if (a.cu_query_lengths && a.weights.data) return unsupported("weights", "with cu_query_lengths");
-  if (a.cu_query_lengths && a.scores.data) return unsupported("scores", "with cu_query_lengths");
-  return {};
-}
-
 // BLAS takes int sizes, and rows that do not overlap. Halves are widened first, to rows without gaps.
 Status fits_blas(const View& v) noexcept {
   if (v.empty()) return {};
@@ -146,7 +131,6 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
     return bad("path", static_cast<std::int64_t>(a.path), "is not a value of Path");
   if (Status s = sizes(a); !s.ok()) return s;
   if (Status s = options(a); !s.ok()) return s;
-  if (Status s = served(a, path); !s.ok()) return s;
 
   // Without a query row nothing is read; without a value column no value is.
   const bool packed = a.cu_query_lengths != nullptr;
@@ -173,8 +157,8 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   const Tensor sums{a.key_weight_sums, DType::f32, sum_rows, all_keys, 0};
   View results[] = {
       view("output", a.output, batch, a.query_heads, queries, a.value_dim),
-      view("weights", a.weights, a.batch, a.query_heads, a.query_length, a.weights.data ? a.key_length : 0),
-      view("scores", a.scores, a.batch, a.query_heads, a.query_length, a.scores.data ? a.key_length : 0),
+      view("weights", a.weights, batch, a.query_heads, queries, a.weights.data ? a.key_length : 0),
+      view("scores", a.scores, batch, a.query_heads, queries, a.scores.data ? a.key_length : 0),
       view("logsumexp", lse, batch, a.query_heads, queries, a.logsumexp ? 1 : 0),
       view("key_weight_sums", sums, batch, a.query_heads, 1, a.key_weight_sums ? all_keys : 0)};
   if (Status s = all_apart(inputs, results); !s.ok()) return s;

@@ -6,6 +6,7 @@
 
 #include "base/log_sum_exp.hpp"
 #include "call/wide_row.hpp"
+#include "streaming/scores.hpp"
 
 namespace attn::streaming {
 namespace {
@@ -57,17 +58,14 @@ void clear(const simd::State& state, std::int64_t rows) noexcept {
 }
 
 void finish_tile(
-    const Plan& plan, const KvHead& kv, const Tile& tile, const simd::State& state, const TileScratch& scratch,
-    const Workspace& w) noexcept {
+    const Plan& plan, const KvHead& kv, const Tile& tile, const simd::State& state,
+    const TileScratch& scratch) noexcept {
   if (plan.problem.scoring.sinks) merge_sinks(plan, tile, state, scratch);
   for (std::int64_t r = 0; r < tile.rows; ++r) {
     if (!tile.in_part(r)) continue;
     const bool wide = finish_row(plan, kv, tile, r, scratch.place[r], state);
-    if (!plan.keeps_rows) continue;
-    const std::int64_t row = kv.index * plan.rows + tile.first_row + r;
-    w.row_max[row] = state.max[r];
-    w.row_sum[row] = state.sum[r];
-    w.wide[row] = wide;
+    if (plan.weighs) scratch.ends[r] = {state.max[r], state.sum[r], wide};
+    if (plan.problem.extras.scores.data) end_scores(plan, kv, r, scratch);
   }
 }
 

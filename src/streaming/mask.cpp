@@ -24,7 +24,7 @@ void BlockMask::apply(std::int64_t r) noexcept {
 // From what is kept, or from mask and bias.
 const std::uint64_t* BlockMask::read(std::int64_t r) noexcept {
   const std::int64_t block = key_ / key_block - scratch_.range[r].begin / key_block;
-  if (block < scratch_.kept[r]) return kept_bits(plan_, scratch_, r) + block * (key_block / 64);
+  if (block < scratch_.known[r]) return known_bits(plan_, scratch_, r) + block * (key_block / 64);
   std::uint64_t* const allowed = scratch_.allowed_bits + r * (key_block / 64);
   read_holes(row_at(plan_, kv_, scratch_.place[r]), key_, {scratch_.begin[r], scratch_.end[r]}, allowed);
   return allowed;

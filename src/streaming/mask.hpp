@@ -14,8 +14,8 @@ inline Row row_at(const Plan& plan, const KvHead& kv, Place place) noexcept {
 }
 
 // Where the bits of row r of the blocks that are kept begin.
-inline std::uint64_t* kept_bits(const Plan& plan, const TileScratch& scratch, std::int64_t r) noexcept {
-  return scratch.kept_bits + r * plan.kept_blocks * (simd::key_block / 64);
+inline std::uint64_t* known_bits(const Plan& plan, const TileScratch& scratch, std::int64_t r) noexcept {
+  return scratch.known_bits + r * plan.known_blocks * (simd::key_block / 64);
 }
 
 class BlockMask {

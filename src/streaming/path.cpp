@@ -1,6 +1,7 @@
 #include "streaming/path.hpp"
 
-#include "streaming/passes.hpp"
+#include "streaming/pass.hpp"
+#include "streaming/sums.hpp"
 #include "streaming/workspace.hpp"
 
 namespace attn::streaming {
@@ -16,11 +17,11 @@ std::size_t workspace_bytes(const Problem& problem, const simd::Kernels& kernels
 
 void run(const Plan& plan, void* workspace) noexcept {
   if (plan.kv_heads == 0) return;
-  if (plan.rows == 0) return clear_key_weight_sums(plan);
+  for (std::int64_t i = 0; i < plan.kv_heads; ++i) clear_sums(plan, kv_head_at(plan, i));
+  if (plan.rows == 0) return;
   Arena arena(reinterpret_cast<std::uintptr_t>(workspace));
   const Workspace w = lay_out(sizes_of(plan), arena);
-  first_pass(plan, w);
-  if (plan.second_pass) second_pass(plan, w);
+  run_pass(plan, w);
 }
 
 }  // namespace attn::streaming

@@ -32,14 +32,13 @@ Plan make_plan(const Problem& p, const simd::Kernels& kernels) noexcept {
   }
   plan.uniform = p.visibility.same_for_all() && !p.visibility.has_holes() && !p.scoring.stepped;
   plan.rules = rules_of(p);
-  plan.kept_blocks = kept_blocks_of(p);
+  plan.known_blocks = known_blocks_of(p);
   plan.steps = p.scoring.steps();
   plan.negate = !p.scoring.stepped && p.scoring.scale < 0;
   if (plan.negate) plan.steps.scale = -plan.steps.scale;  // (-q) . k times |scale| has the same bits
   for (const bool stepped : {false, true})
     plan.exponents[stepped] = make_exponent(p.scoring.exponent_scale(stepped || p.scoring.stepped));
-  plan.second_pass = p.extras.weights.data || p.extras.key_weight_sums;
-  plan.keeps_rows = plan.second_pass;
+  plan.weighs = p.weighs();
   plan.fetch_ahead = bytes_of_keys_and_values(plan) > caches;
   choose_schedule(plan);
   return plan;

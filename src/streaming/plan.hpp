@@ -34,13 +34,14 @@ struct Plan {
   std::int64_t padded_value_dim = 0;  // rounded up to whole vectors: floats from row to row of outputs
   std::int64_t key_stride = 0, value_stride = 0;  // elements from row to row; 0 where there is one row
   std::int64_t rules = 1;  // as rules_of()
-  std::int64_t kept_blocks = 0;  // of a row's mask and bias, read once to see what the bias is, and used from there
+  std::int64_t known_blocks = 0;  // of a row's mask and bias, read once to see what the bias is, and used from there
   bool fetch_ahead = false;  // in place: keys and values are more than the caches are likely to hold
   bool uniform = false;  // all rows of a sequence see the same keys, without steps: nothing is asked row by row
   std::int64_t stack = 1;  // in place, KV heads of one row each that run as one tile
   bool negate = false;  // the queries, for a scale below 0 that the exponent cannot hold
-  bool second_pass = false;  // weights or their sums are wanted
-  bool keeps_rows = false;  // each row's maximum and sum are kept for the passes behind the first
+  bool weighs = false;  // weights or their sums are wanted: a tile keeps its exponentials of all keys
+  std::int64_t unit_tiles = 1,
+               units = 0;  // of one KV head: what one worker does in one go; several tiles with sums (sums.hpp)
   simd::ScoreSteps steps{};
   simd::Exponent exponents[2] = {};  // of rows without steps, and with them
 
@@ -51,9 +52,9 @@ struct Plan {
 // 2 if some rows may go through steps and others not.
 inline std::int64_t rules_of(const Problem& p) noexcept { return p.scoring.bias.data && !p.scoring.stepped ? 2 : 1; }
 
-// A row's mask and bias are kept for at most so many blocks, 64 bytes each. A bias [T, T] of 0 and -inf, 512 x 512,
-// costs 12 % more than the boolean mask, and 33 % if it is read twice.
-inline std::int64_t kept_blocks_of(const Problem& p) noexcept {
+// What a row's mask and bias are is kept for at most so many blocks, 64 bytes each. A bias [T, T] of 0 and -inf, 512 x
+// 512, costs 12 % more than the boolean mask, and 33 % if it is read twice.
+inline std::int64_t known_blocks_of(const Problem& p) noexcept {
   constexpr std::int64_t most = 16;
   return p.scoring.bias.data ? std::min(ceil_divide(p.batch.key_length, simd::key_block), most) : 0;
 }

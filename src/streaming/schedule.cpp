@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "streaming/plan.hpp"
+#include "streaming/sums.hpp"
 #include "streaming/workspace.hpp"
 
 namespace attn::streaming {
@@ -60,17 +61,16 @@ std::int64_t wanted_workers(const Plan& plan) noexcept {
 
 // The most tasks that any phase of the call has: no more workers than these can ever work.
 std::int64_t most_tasks(const Plan& plan) noexcept {
-  const std::int64_t all_blocks = saturating_count(plan.kv_heads, plan.blocks);
   std::int64_t tasks = plan.kv_heads;
-  if (plan.schedule == Schedule::in_place_blocks) tasks = all_blocks;
-  if (plan.schedule == Schedule::tiles) tasks = std::max(plan.blocks, plan.tiles);
-  return plan.second_pass ? std::max(tasks, all_blocks) : tasks;
+  if (plan.schedule == Schedule::in_place_blocks) tasks = saturating_count(plan.kv_heads, plan.blocks);
+  if (plan.schedule == Schedule::tiles) tasks = std::max(plan.blocks, plan.units);
+  return tasks;
 }
 
 std::int64_t heads_in_a_stack(const Plan& plan) noexcept {
   const Problem& p = plan.problem;
   const bool one_row_each = plan.rows == 1 && p.group == 1 && !p.batch.packed();
-  if (!plan.uniform || !one_row_each || p.batch.key_length > most_keys_of_a_stack) return 1;
+  if (!plan.uniform || !one_row_each || p.extras.key_weight_sums || p.batch.key_length > most_keys_of_a_stack) return 1;
   return std::clamp<std::int64_t>(plan.kv_heads / (2 * plan.workers), 1, std::min(most_stacked, p.kv_heads));
 }
 
@@ -84,7 +84,13 @@ void choose_schedule(Plan& plan) noexcept {
     const std::int64_t tiles = ceil_divide(plan.rows, most_rows_per_tile);
     plan.rows_per_tile = round_up(ceil_divide(plan.rows, tiles), 2 * plan.kernels.tile_rows);
   }
+  const std::int64_t unit_rows = saturating_count(sum_group, plan.problem.group);
+  const bool cut = plan.problem.extras.key_weight_sums && plan.rows > unit_rows;
+  if (cut) plan.rows_per_tile = sum_group;  // so that a unit is whole tiles
   plan.tiles = plan.rows == 0 ? 0 : ceil_divide(plan.rows, plan.rows_per_tile);
+  if (plan.problem.extras.key_weight_sums)
+    plan.unit_tiles = cut ? plan.problem.group : std::max<std::int64_t>(1, plan.tiles);
+  plan.units = ceil_divide(plan.tiles, plan.unit_tiles);
   if (in_place) {
     const bool heads = plan.workers == 1 || plan.kv_heads / many_heads >= plan.workers || plan.blocks < 2;
     plan.schedule = heads ? Schedule::in_place : Schedule::in_place_blocks;
@@ -92,8 +98,8 @@ void choose_schedule(Plan& plan) noexcept {
     plan.rows_per_tile = std::max(plan.rows, plan.stack);
   } else {
     const bool heads = plan.workers == 1 || plan.kv_heads / many_heads >= plan.workers;
-    const bool few_tiles = plan.tiles < plan.workers && plan.tiles < plan.kv_heads;
-    plan.schedule = heads || (few_tiles && packed_bytes(plan.problem, plan.kernels) <= small_copy) ? Schedule::kv_heads
+    const bool few_units = plan.units < plan.workers && plan.units < plan.kv_heads;
+    plan.schedule = heads || (few_units && packed_bytes(plan.problem, plan.kernels) <= small_copy) ? Schedule::kv_heads
                                                                                                    : Schedule::tiles;
   }
   plan.workers = std::max<std::int64_t>(1, std::min(plan.workers, most_tasks(plan)));
@@ -104,13 +110,11 @@ Sizes sizes_of(const Plan& plan) noexcept {
   z.workers = plan.workers;
   z.rows_per_tile = plan.rows_per_tile;
   z.group = plan.problem.group;
-  // The second pass may have more workers than there are KV heads to pack.
   if (!plan.in_place()) z.packed = plan.schedule == Schedule::kv_heads ? std::min(plan.workers, plan.kv_heads) : 1;
   if (plan.schedule == Schedule::in_place_blocks) z.states = saturating_count(plan.kv_heads, plan.blocks, plan.rules);
   z.state_rows = saturating_count(z.states, plan.rows);
   if (plan.problem.scoring.bias.data) z.biased_rows = saturating_count(plan.kv_heads, plan.rows);
-  if (plan.keeps_rows) z.kept_rows = saturating_count(plan.kv_heads, plan.rows);
-  z.second_pass = plan.second_pass;
+  if (plan.weighs) z.kept_blocks = std::max<std::int64_t>(1, plan.blocks);
   return z;
 }
 
@@ -138,6 +142,8 @@ Sizes largest_sizes(const Problem& p, const simd::Kernels& kernels) noexcept {
     z.packed_memory = std::max(
         saturating_product(copies, copy), saturating_product(std::min(threads, packing), std::min(copy, small_copy)));
   }
+  if (p.extras.key_weight_sums && p.batch.query_length > sum_group)
+    z.rows_per_tile = std::max(z.rows_per_tile, sum_group);
   z.group = p.query_heads;
   if (threads > 1 && blocks > 1) {
     const std::int64_t few_heads = std::min(kv_heads, saturating_count(threads, many_heads));
@@ -146,8 +152,7 @@ Sizes largest_sizes(const Problem& p, const simd::Kernels& kernels) noexcept {
     z.state_rows = saturating_count(std::min(saturating_count(few_heads, rows_of_few), all_rows), blocks, rules_of(p));
   }
   if (p.scoring.bias.data) z.biased_rows = all_rows;
-  z.second_pass = p.extras.weights.data || p.extras.key_weight_sums;
-  if (z.second_pass) z.kept_rows = all_rows;
+  if (p.weighs()) z.kept_blocks = std::max<std::int64_t>(1, blocks);
   return z;
 }
 

@@ -51,20 +51,15 @@ bool take_part(Tile& tile, bool stepped) noexcept {
   return false;
 }
 
-void take_run(Tile& tile, std::int64_t begin) noexcept {
-  tile.part = {begin, begin + 1, tile.stepped(begin)};
-  while (tile.part.end < tile.rows && tile.stepped(tile.part.end) == tile.part.stepped) ++tile.part.end;
-}
-
 void find_biased(
     const Plan& plan, const KvHead& kv, const Tile& tile, const TileScratch& scratch, const Workspace& w) noexcept {
   if (!plan.problem.scoring.bias.data) return;
   BiasedRows rows;
   for (std::int64_t r = 0; r < tile.rows; ++r) {
-    BiasedRows::Kept kept{kept_bits(plan, scratch, r), plan.kept_blocks};
+    BiasedRows::Kept kept{known_bits(plan, scratch, r), plan.known_blocks};
     w.biased[kv.index * plan.rows + tile.first_row + r] =
         rows.next(row_at(plan, kv, scratch.place[r]), scratch.range[r], kept);
-    scratch.kept[r] = kept.count;
+    scratch.known[r] = kept.count;
   }
 }
 
@@ -88,7 +83,7 @@ Tile load_tile(
     const bool known = plan.uniform && r > 0;
     scratch.range[r] = known ? scratch.range[0] : p.visibility.range(kv.sequence, place.query);
     if (!known) tile.blocks.include(scratch.range[r]);
-    if (p.visibility.has_holes()) scratch.kept[r] = 0;
+    if (p.visibility.has_holes()) scratch.known[r] = 0;
     if (!queries_in_place) copy_query(plan, kv, place, scratch.query + r * p.head_dim);
   }
   return tile;
@@ -165,6 +160,7 @@ Blocks blocks_in_range(const Plan& plan, const KvHead& kv) noexcept {
 
 Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept {
   const Visibility& visibility = plan.problem.visibility;
+  if (plan.problem.extras.scores.data) return all_blocks(kv);
   Blocks blocks = blocks_in_range(plan, kv);
   if (!visibility.has_holes() || !visibility.same_holes_for_all()) return blocks;
   while (!blocks.empty() && !any_left(plan, kv, blocks.end - 1)) --blocks.end;

@@ -56,12 +56,15 @@ struct Tile {
   bool in_part(std::int64_t r) const noexcept { return part.begin <= r && r < part.end && stepped(r) == part.stepped; }
 };
 
+// What is kept for the rows that go through steps, or that do not.
+inline const Kept& kept_of(const Plan& plan, bool stepped, const TileScratch& scratch) noexcept {
+  return scratch.kept[plan.rules > 1 && stepped];
+}
+
 // Makes the tile's part all its rows without steps, or with them; false if there are none.
 bool take_part(Tile& tile, bool stepped) noexcept;
-// Makes it the rows from `begin` on, up to one that goes by another rule.
-void take_run(Tile& tile, std::int64_t begin) noexcept;
 
-// Fills w.biased for the rows of a tile whose scratch is loaded, and keeps the blocks that it read: scratch.kept_bits,
+// Fills w.biased for the rows of a tile whose scratch is loaded, and keeps the blocks that it read: scratch.known_bits,
 // scratch.kept of them.
 void find_biased(
     const Plan& plan, const KvHead& kv, const Tile& tile, const TileScratch& scratch, const Workspace& w) noexcept;
@@ -70,10 +73,14 @@ void find_biased(
 Tile load_tile(
     const Plan& plan, const KvHead& kv, std::int64_t index, const TileScratch& scratch, const Workspace& w) noexcept;
 
+// All blocks of the KV head's keys.
+inline Blocks all_blocks(const KvHead& kv) noexcept {
+  return {0, ceil_divide(kv.sequence.key_length, simd::key_block)};
+}
 // The blocks that any row of the KV head sees, masks left aside.
 Blocks blocks_in_range(const Plan& plan, const KvHead& kv) noexcept;
 // The blocks that any row of the KV head sees: no other is packed. A window over a long cache needs few, and so does
-// padding behind the keys in use.
+// padding behind the keys in use. All, where scores are asked for.
 Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept;
 
 // Which keys of a block the rows of the tile's part see, and the steps of their scores: into scratch. False if none

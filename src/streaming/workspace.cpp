@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "streaming/sums.hpp"
+
 namespace attn::streaming {
 namespace {
 
@@ -18,6 +20,17 @@ simd::State take_state(Arena& arena, const Sizes& z) noexcept {
       arena.take<std::uint8_t>(rows)};
 }
 
+// For so many tiles.
+Kept take_kept(Arena& arena, const Sizes& z, std::int64_t tiles) noexcept {
+  const std::int64_t rows = saturating_count(tiles, z.rows_per_tile, z.kept_blocks);
+  const std::int64_t weighed = z.problem.weighs() ? rows : 0;
+  Kept kept{z.rows_per_tile, z.kept_blocks, nullptr, nullptr, nullptr};
+  kept.p = arena.take<float>(saturating_product(rows, simd::score_stride));
+  kept.max = arena.take<float>(weighed);
+  kept.seen = arena.take<KeptKeys>(weighed);
+  return kept;
+}
+
 TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   const Problem& p = z.problem;
   const std::int64_t rows = z.rows_per_tile;
@@ -26,8 +39,14 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   const Bias& bias = p.scoring.bias;
   const bool copies_bias = bias.data && !(is_float(bias.dtype) && bias.column_stride == 1);
   TileScratch s{};
+  const Extras& extras = p.extras;
+  const bool halves = (extras.weights.data && !is_float(extras.weights.dtype)) ||
+      (extras.scores.data && !is_float(extras.scores.dtype));
   s.query = arena.take<float>(saturating_product(rows, p.head_dim));
-  s.scores = arena.take<float>(rows * simd::score_stride);
+  s.kept[0] = s.kept[1] = take_kept(arena, z, 1);
+  if (p.weighs() && rules_of(p) > 1) s.kept[1] = take_kept(arena, z, 1);
+  s.ends = arena.take<RowEnd>(p.weighs() ? rows : 0);
+  s.row = arena.take<float>(halves ? key_block : 0);
   s.state = take_state(arena, z);
   s.block = take_state(arena, z);
   s.place = arena.take<Place>(rows);
@@ -36,8 +55,8 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   s.end = arena.take<std::int32_t>(rows);
   s.allowed = arena.take<const std::uint64_t*>(masked);
   s.allowed_bits = arena.take<std::uint64_t>(masked * (key_block / 64));
-  s.kept_bits = arena.take<std::uint64_t>(rows * kept_blocks_of(p) * (key_block / 64));
-  s.kept = arena.take<std::int64_t>(masked);
+  s.known_bits = arena.take<std::uint64_t>(rows * known_blocks_of(p) * (key_block / 64));
+  s.known = arena.take<std::int64_t>(masked);
   s.row_steps = arena.take<simd::RowSteps>(stepped);
   s.wide_bias = arena.take<float>(copies_bias ? rows * key_block : 0);
   s.prefetch = arena.take<const void*>(z.packs() ? 2 * rows + 2 * std::min(p.batch.key_length, most_listed_keys) : 0);
@@ -52,12 +71,8 @@ Packed take_packed(Arena& arena, const Sizes& z) noexcept {
       arena.take<std::uint8_t>(ceil_divide(length, key_block))};
 }
 
-WeightScratch take_weigh(Arena& arena, const Sizes& z) noexcept {
-  const Problem& p = z.problem;
-  const std::size_t sums = p.extras.key_weight_sums ? saturating_product(z.group, key_block) : 0;
-  return {
-      arena.take<float>(z.packs() ? saturating_product(key_block, p.head_dim) : 0), arena.take<float>(sums),
-      arena.take<float>(sums)};
+float* take_sums(Arena& arena, const Sizes& z) noexcept {
+  return arena.take<float>(saturating_product(z.group, sums_stride(z.problem.batch.key_length)));
 }
 
 // count pieces, each as take(arena, z) takes it. Where the arena only counts, one stands for all.
@@ -83,11 +98,14 @@ Workspace lay_out(const Sizes& z, Arena& arena) noexcept {
   w.partial.sum = arena.take<float>(saturating_product(z.states, w.partial.padded));
   w.partial.output = arena.take<float>(saturating_product(z.state_rows, w.partial.stride));
   w.partial.overflowed = arena.take<std::uint8_t>(saturating_product(z.states, simd::lane_count * sizeof(float)));
+  w.partial.kept = {z.rows_per_tile, z.kept_blocks, nullptr, nullptr, nullptr};
+  if (z.problem.weighs()) {
+    w.partial.kept.p = arena.take<float>(saturating_product(z.state_rows, simd::score_stride));
+    w.partial.kept.max = arena.take<float>(z.state_rows);
+    w.partial.kept.seen = arena.take<KeptKeys>(z.state_rows);
+  }
   w.biased = arena.take<std::uint8_t>(z.biased_rows);
-  w.row_max = arena.take<float>(z.kept_rows);
-  w.row_sum = arena.take<float>(z.kept_rows);
-  w.wide = arena.take<std::uint8_t>(z.kept_rows);
-  w.weigh = take_all<WeightScratch>(arena, z, z.second_pass ? z.workers : 0, take_weigh);
+  w.sums = take_all<float*>(arena, z, z.problem.extras.key_weight_sums ? z.workers : 0, take_sums);
   return w;
 }
 

@@ -1,6 +1,7 @@
 // What the streaming path needs beside the tensors, cut from the workspace.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 #include "base/arena.hpp"
@@ -18,10 +19,39 @@ struct Place {
   std::int64_t query, head;
 };
 
+// The keys of a block that a row sees, masks left aside.
+struct KeptKeys {
+  std::int32_t begin, end;
+};
+
+// What a tile keeps of every block for its weights. Without weights it is one block, which is used again and again.
+struct Kept {
+  std::int64_t rows, blocks;
+  float* p;  // [blocks, rows, simd::score_stride]: products, then exponentials, as attend leaves them
+  float* max;  // [blocks, rows]: a row's maximum in each block; with weights only, as the next
+  KeptKeys* seen;  // [blocks, rows]
+
+  float* of_block(std::int64_t block) const noexcept {
+    return p + std::min(block, blocks - 1) * rows * simd::score_stride;
+  }
+  float* row_of(std::int64_t block, std::int64_t r) const noexcept { return of_block(block) + r * simd::score_stride; }
+  float* max_of(std::int64_t block) const noexcept { return max + block * rows; }
+  KeptKeys* seen_of(std::int64_t block) const noexcept { return seen + block * rows; }
+};
+
+// The maximum and the sum of a row over all blocks.
+struct RowEnd {
+  float max, sum;
+  bool wide;  // the row was computed again in double
+};
+
 // What one worker needs for one tile.
 struct TileScratch {
   float* query;  // [rows, head_dim], where queries are not read in place
-  float* scores;  // [rows, simd::score_stride]
+  Kept kept[2];  // for each rule of the plan, by the part of the tile
+  RowEnd* ends;  // [rows], with weights
+  float* row;  // [key_block], with weights or scores that are halves
+  float* sums;  // of the unit that the tile belongs to (sums.hpp); null: not wanted
   simd::State state, block;  // of all blocks so far, and of one
   Place* place;  // [rows]
   KeyRange* range;  // [rows] before the mask
@@ -30,8 +60,9 @@ struct TileScratch {
   std::int32_t* end;  // [rows]
   const std::uint64_t** allowed;  // [rows], with a mask or a bias
   std::uint64_t* allowed_bits;  // [rows, key_block / 64], likewise
-  std::uint64_t* kept_bits;  // [rows, plan.kept_blocks, key_block / 64]: the same of several blocks, read with the bias
-  std::int64_t* kept;  // [rows]: of how many blocks, from that of the first key in range on
+  std::uint64_t*
+      known_bits;  // [rows, plan.known_blocks, key_block / 64]: the same of several blocks, read with the bias
+  std::int64_t* known;  // [rows]: of how many blocks, from that of the first key in range on
   simd::RowSteps* row_steps;  // [rows], with steps
   float* wide_bias;  // [rows, key_block], with a bias that is no array of float
   const void** prefetch;  // [2 rows, and a share of the next KV head's keys and values]
@@ -44,18 +75,18 @@ struct Packed {
   std::uint8_t* finite;  // [blocks]: its values hold no NaN or Inf
 };
 
-// What one worker needs in the second pass.
-struct WeightScratch {
-  float* keys;  // one packed block
-  float* partial;  // [group, key_block], if sums are wanted
-  float* total;  // likewise
-};
-
 // For Schedule::in_place_blocks: every block's result on its own, for each rule of its rows.
 struct Partial {
   std::int64_t rows, padded, stride;
   float *max, *sum, *output;
   std::uint8_t* overflowed;
+  Kept kept;  // with weights: that of the first KV head and rule, and behind it the others
+
+  // Of KV head h: number h * rules, and on.
+  Kept kept_at(std::int64_t i) const noexcept {
+    const std::int64_t n = i * kept.rows * kept.blocks;
+    return {kept.rows, kept.blocks, kept.p + n * simd::score_stride, kept.max + n, kept.seen + n};
+  }
 
   // Of KV head h and block b: number (h * blocks + b) * rules, and on.
   simd::State at(std::int64_t i) const noexcept {
@@ -69,11 +100,7 @@ struct Workspace {
   Packed* packed;  // one for each worker that may have a KV head (Schedule::kv_heads), or one (tiles)
   Partial partial;
   std::uint8_t* biased;  // [kv_heads, rows], with a bias: does it change the row's scores?
-  // For the passes behind the first.
-  float* row_max;  // [kv_heads, rows], if kept
-  float* row_sum;  // [kv_heads, rows]
-  std::uint8_t* wide;  // [kv_heads, rows]: was the row computed again in double?
-  WeightScratch* weigh;  // [workers]
+  float** sums;  // [workers], with sums of weights: [group, sums_stride] each
 };
 
 // How much there is of each piece.
@@ -85,8 +112,8 @@ struct Sizes {
   std::int64_t packed = 0;  // copies of a KV head's keys and values; 0: all are read in place
   std::size_t packed_memory = 0;  // instead of a number of copies: bytes of them
   std::int64_t states = 0, state_rows = 0;  // partial results, and the rows of all of them
-  std::int64_t biased_rows = 0, kept_rows = 0;
-  bool second_pass = false;
+  std::int64_t biased_rows = 0;
+  std::int64_t kept_blocks = 1;  // of a tile: all, with weights
 
   bool packs() const noexcept { return packed > 0 || packed_memory > 0; }
   // Rounded up to whole vectors: floats from row to row of outputs.

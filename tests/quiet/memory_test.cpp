@@ -73,9 +73,13 @@ TEST_CASE("memory: weights and their sums hold no matrix", "[quiet]") {
   const std::size_t plain = attn::workspace_size(args);
   args.weights = attn::bhtd(&result, 4, 16384, 16384);
   args.key_weight_sums = &result;
-  const std::size_t rows = 4 * 16384 * sizeof(float);
-  CHECK(attn::workspace_size(args) > plain);
-  CHECK(attn::workspace_size(args) < plain + 2 * rows + (std::size_t{1} << 20));  // two numbers a row, a block of keys
+  const std::size_t with = attn::workspace_size(args);
+  CHECK(with > plain);
+  // The exponentials of a tile of 64 rows, some more bytes for each of its rows and blocks, sums of the four heads.
+  CHECK(with < plain + (64 + 4 + 1) * 16384 * sizeof(float) * 33 / 32 + (std::size_t{1} << 18));
+  args.query_length *= 8;
+  args.weights = attn::bhtd(&result, 4, 8 * 16384, 16384);
+  CHECK(attn::workspace_size(args) == with);  // queries cost nothing
 }
 
 TEST_CASE("memory: the peak of a call at 16384 x 16384", "[quiet]") {

@@ -1,9 +1,13 @@
+#include "streaming/pass.hpp"
+
 #include <algorithm>
 #include <cstdint>
 
 #include "streaming/finish.hpp"
-#include "streaming/passes.hpp"
+#include "streaming/scores.hpp"
+#include "streaming/sums.hpp"
 #include "streaming/tile.hpp"
+#include "streaming/weights.hpp"
 
 namespace attn::streaming {
 namespace {
@@ -45,23 +49,57 @@ simd::Prefetch look_ahead(
   return {rows, count, std::max(p.head_dim, p.value_dim) * static_cast<std::int64_t>(sizeof(float))};
 }
 
-// The part of a tile against all its blocks.
+// One block of keys for the part of a tile: where its keys stand, and where the result goes.
+struct BlockOfTile {
+  std::int64_t block;
+  const Packed* packed;  // null: in place
+  simd::Prefetch prefetch;
+  simd::State to;
+};
+
+// False if no row of the part sees a key of the block: then there is no result.
+bool attend_block(
+    const Plan& plan, const KvHead& kv, const Tile& tile, const BlockOfTile& b, const TileScratch& scratch) noexcept {
+  const bool scores = plan.problem.extras.scores.data != nullptr;
+  const simd::KeyBlock keys = block_at(plan, kv, b.block, b.packed);
+  if (scores) multiply_all(plan, tile, keys, b.block, scratch);
+  const bool any = see_block(plan, kv, tile, b.block, scratch);
+  if (scores) write_scores(plan, kv, tile, b.block, scratch);
+  if (!any) {
+    keep_nothing(plan, tile, b.block, scratch);
+    return false;
+  }
+  std::fill_n(b.to.overflowed, tile.rows, std::uint8_t{0});
+  plan.kernels.attend(
+      tile.queries, keys, visible(plan, tile, scratch), rule(plan, tile, scratch),
+      {kept_of(plan, tile.part.stepped, scratch).of_block(b.block), b.prefetch, scores}, b.to);
+  keep_block(plan, tile, b.block, b.to, scratch);
+  return true;
+}
+
+// The part of a tile against all its blocks; against all that there are where scores are asked for.
 void run_part(
     const Plan& plan, const KvHead& kv, const Tile& tile, const Packed* packed, simd::Prefetch prefetch,
     const TileScratch& scratch) noexcept {
   bool first = true;
-  for (std::int64_t i = tile.blocks.begin; i < tile.blocks.end; ++i) {
-    if (!see_block(plan, kv, tile, i, scratch)) continue;
+  const Blocks blocks = plan.problem.extras.scores.data ? all_blocks(kv) : tile.blocks;
+  for (std::int64_t i = blocks.begin; i < blocks.end; ++i) {
     const simd::State& to = first ? scratch.state : scratch.block;
-    std::fill_n(to.overflowed, tile.rows, std::uint8_t{0});
-    plan.kernels.attend(
-        tile.queries, block_at(plan, kv, i, packed), visible(plan, tile, scratch), rule(plan, tile, scratch),
-        {scratch.scores, prefetch}, to);
+    if (!attend_block(plan, kv, tile, {i, packed, prefetch, to}, scratch)) continue;
     if (!first) plan.kernels.merge(plan.exponents[tile.part.stepped], tile.rows, scratch.state, scratch.block);
     first = false;
     prefetch.count = 0;
   }
   if (first) clear(scratch.state, tile.rows);
+}
+
+KeyRange all_keys(const KvHead& kv) noexcept { return {0, kv.sequence.key_length}; }
+
+// From here on, weights of the worker with this scratch are added to sums number i.
+void begin_unit(const Plan& plan, const Workspace& w, std::int64_t i, TileScratch& scratch) noexcept {
+  if (!plan.problem.extras.key_weight_sums) return;
+  scratch.sums = w.sums[i];
+  clear_unit(plan, scratch.sums);
 }
 
 // Tile `index` of a KV head against all its blocks.
@@ -77,8 +115,9 @@ void run_tile(
   for (const bool stepped : {false, true}) {
     if (!take_part(tile, stepped)) continue;
     run_part(plan, kv, tile, feed.packed, prefetch, scratch);
-    finish_tile(plan, kv, tile, scratch.state, scratch, w);
+    finish_tile(plan, kv, tile, scratch.state, scratch);
   }
+  if (plan.weighs) weigh_tile(plan, kv, tile, scratch);
 }
 
 void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed& packed) noexcept {
@@ -101,7 +140,10 @@ void run_in_place(const Plan& plan, const Workspace& w) noexcept {
       KvHead kv = kv_head_at(plan, h);
       if (plan.stack > 1) kv.rows = kv.stacked = std::min(end - h, plan.problem.kv_heads - kv.head);
       h += kv.stacked;
-      if (kv.rows > 0) run_tile(plan, kv, 0, {}, w, worker);
+      if (kv.rows == 0) continue;
+      begin_unit(plan, w, worker, w.scratch[worker]);
+      run_tile(plan, kv, 0, {}, w, worker);
+      add_unit(plan, kv, all_keys(kv), w.scratch[worker].sums);
     }
   });
 }
@@ -112,28 +154,31 @@ simd::State partial_of(
   return w.partial.at((kv.index * plan.blocks + block) * plan.rules + (plan.rules > 1 && tile.part.stepped));
 }
 
+// The scratch of a worker for a KV head whose blocks are tasks: what is kept is the KV head's own.
+TileScratch scratch_of(const Plan& plan, const KvHead& kv, const Workspace& w, std::int64_t worker) noexcept {
+  TileScratch scratch = w.scratch[worker];
+  for (std::int64_t i = 0; plan.weighs && i < plan.rules; ++i)
+    scratch.kept[i] = w.partial.kept_at(kv.index * plan.rules + i);
+  return scratch;
+}
+
 // One block of keys of a KV head, for each part of its rows.
 void run_block(
-    const Plan& plan, const KvHead& kv, std::int64_t block, const TileScratch& scratch, const Workspace& w) noexcept {
-  if (!blocks_in_range(plan, kv).contain(block)) return;  // before the queries are copied
+    const Plan& plan, const KvHead& kv, std::int64_t block, const Workspace& w, std::int64_t worker) noexcept {
+  const Blocks blocks = plan.problem.extras.scores.data ? all_blocks(kv) : blocks_in_range(plan, kv);
+  if (!blocks.contain(block)) return;  // before the queries are copied
+  const TileScratch scratch = scratch_of(plan, kv, w, worker);
   Tile tile = load_tile(plan, kv, 0, scratch, w);
   for (const bool stepped : {false, true}) {
     if (!take_part(tile, stepped)) continue;
     const simd::State to = partial_of(plan, kv, block, tile, w);
-    if (see_block(plan, kv, tile, block, scratch)) {
-      std::fill(to.overflowed, to.overflowed + tile.rows, std::uint8_t{0});
-      plan.kernels.attend(
-          tile.queries, block_at(plan, kv, block, nullptr), visible(plan, tile, scratch), rule(plan, tile, scratch),
-          {scratch.scores, {}}, to);
-    } else {
-      clear(to, tile.rows);  // a mask has left no key
-    }
+    if (!attend_block(plan, kv, tile, {block, nullptr, {}, to}, scratch)) clear(to, tile.rows);
   }
 }
 
 // The blocks of a KV head, merged from left to right.
 void merge_blocks(const Plan& plan, const KvHead& kv, const Workspace& w) noexcept {
-  const TileScratch& scratch = w.scratch[0];
+  TileScratch scratch = scratch_of(plan, kv, w, 0);
   Tile tile = load_tile(plan, kv, 0, scratch, w);
   const std::int64_t first = tile.blocks.empty() ? 0 : tile.blocks.begin;
   for (const bool stepped : {false, true}) {
@@ -142,8 +187,12 @@ void merge_blocks(const Plan& plan, const KvHead& kv, const Workspace& w) noexce
     if (tile.blocks.empty()) clear(state, tile.rows);
     for (std::int64_t block = first + 1; block < tile.blocks.end; ++block)
       plan.kernels.merge(plan.exponents[stepped], tile.rows, state, partial_of(plan, kv, block, tile, w));
-    finish_tile(plan, kv, tile, state, scratch, w);
+    finish_tile(plan, kv, tile, state, scratch);
   }
+  if (!plan.weighs) return;
+  begin_unit(plan, w, 0, scratch);
+  weigh_tile(plan, kv, tile, scratch);
+  add_unit(plan, kv, all_keys(kv), scratch.sums);
 }
 
 // A task is one block of keys of a KV head; then the calling thread merges them. What a bias means is found before,
@@ -155,7 +204,7 @@ void run_in_place_blocks(const Plan& plan, const Workspace& w) noexcept {
     find_biased(plan, kv, load_tile(plan, kv, 0, w.scratch[worker], w), w.scratch[worker], w);
   });
   for_each(plan.team(), plan.kv_heads * plan.blocks, [&](std::int64_t worker, std::int64_t i) {
-    run_block(plan, kv_head_at(plan, i / plan.blocks), i % plan.blocks, w.scratch[worker], w);
+    run_block(plan, kv_head_at(plan, i / plan.blocks), i % plan.blocks, w, worker);
   });
   for (std::int64_t h = 0; h < plan.kv_heads; ++h) {
     const KvHead kv = kv_head_at(plan, h);
@@ -173,9 +222,29 @@ void run_kv_heads(const Plan& plan, const Workspace& w) noexcept {
     const Packed* const packed = in_place ? nullptr : &w.packed[worker];
     const Blocks blocks = in_place ? Blocks{} : blocks_of(plan, kv);
     for (std::int64_t b = blocks.begin; b < blocks.end; ++b) pack_block(plan, kv, b, *packed);
-    for (std::int64_t t = 0; t < kv.tiles; ++t)
+    for (std::int64_t t = 0; t < kv.tiles; ++t) {
+      if (t % plan.unit_tiles == 0) begin_unit(plan, w, worker, w.scratch[worker]);
       run_tile(plan, kv, t, {packed, t + 1, more ? &next : nullptr}, w, worker);
+      if ((t + 1) % plan.unit_tiles == 0 || t + 1 == kv.tiles) add_unit(plan, kv, all_keys(kv), w.scratch[worker].sums);
+    }
   });
+}
+
+// The tiles of a KV head unit by unit, for sums of weights: as many units as there are workers, then their sums are
+// added in order. So memory does not grow with the queries.
+void run_units(const Plan& plan, const KvHead& kv, const Workspace& w) noexcept {
+  const std::int64_t units = ceil_divide(kv.tiles, plan.unit_tiles), blocks = all_blocks(kv).end;
+  for (std::int64_t first = 0; first < units; first += plan.workers) {
+    const std::int64_t count = std::min(plan.workers, units - first);
+    for_each(plan.team(), count, [&](std::int64_t worker, std::int64_t i) {
+      begin_unit(plan, w, i, w.scratch[worker]);
+      const std::int64_t tile = (first + i) * plan.unit_tiles, end = std::min(tile + plan.unit_tiles, kv.tiles);
+      for (std::int64_t t = tile; t < end; ++t) run_tile(plan, kv, t, {w.packed, t + 1, nullptr}, w, worker);
+    });
+    for_each(plan.team(), blocks, [&](std::int64_t, std::int64_t block) {
+      for (std::int64_t i = 0; i < count; ++i) add_unit(plan, kv, keys_of_block(kv, block), w.sums[i]);
+    });
+  }
 }
 
 // One KV head after the other: all threads pack, then all run tiles.
@@ -186,6 +255,10 @@ void run_tiles(const Plan& plan, const Workspace& w) noexcept {
     for_each(plan.team(), blocks.empty() ? 0 : blocks.end - blocks.begin, [&](std::int64_t, std::int64_t i) {
       pack_block(plan, kv, blocks.begin + i, w.packed[0]);
     });
+    if (plan.problem.extras.key_weight_sums) {
+      run_units(plan, kv, w);
+      continue;
+    }
     // Last tile first: under causal it has the most keys, and the short ones fill the end.
     for_each(plan.team(), kv.tiles, [&](std::int64_t worker, std::int64_t i) {
       const std::int64_t tile = kv.tiles - 1 - i;
@@ -196,7 +269,7 @@ void run_tiles(const Plan& plan, const Workspace& w) noexcept {
 
 }  // namespace
 
-void first_pass(const Plan& plan, const Workspace& w) noexcept {
+void run_pass(const Plan& plan, const Workspace& w) noexcept {
   switch (plan.schedule) {
     case Schedule::in_place:
       return run_in_place(plan, w);
