@@ -38,6 +38,10 @@ struct Softmax {
   float max[row_block], sum[row_block];
 };
 
+// output = softmax(query key^T * scale) value, and what else is asked for, for one block of rows. Adds each key's
+// weights to key_sums[key_length] where sums are asked for.
+void attend(Rows& rows, float* key_sums) noexcept;
+
 // Makes scores of the products in rows.weights, by the steps and the mask, and copies them where scores are asked for.
 void step_scores(const Rows& rows) noexcept;
 

@@ -44,16 +44,19 @@ void step_row(const Rows& rows, std::int64_t r) noexcept {
   const Sequence& s = rows.sequence;
   const std::int64_t query = rows.first + r;
   float* const scores = rows.weights.row(r);
-  float* const copy = p.extras.scores.data ? row_of(p.extras.scores, s.batch, rows.head, query) : nullptr;
+  const bool copy = p.extras.scores.data != nullptr;
   const KeyRange range = rows.range[r];
   // Scores are asked for of all keys; else only those in the range are wanted.
   const KeyRange wanted = copy ? KeyRange{0, s.key_length} : range;
   const auto step = [&](simd::ScoreSteps steps, const simd::RowSteps& row) {
     rows.kernels.step_scores(steps, row, scores + wanted.begin, wanted.end - wanted.begin);
   };
-  const auto keep = [&](KeyRange keys) {
-    std::fill(copy, copy + p.batch.key_length, -infinity);
-    std::copy(scores + keys.begin, scores + keys.end, copy + keys.begin);
+  const auto keep = [&](KeyRange keys) {  // only those in the range are read again
+    std::fill(scores, scores + keys.begin, -infinity);
+    std::fill(scores + keys.end, scores + p.batch.key_length, -infinity);
+    rows.kernels.narrow(
+        scores, p.extras.scores.dtype, p.batch.key_length,
+        address_of(p.extras.scores, s.batch, rows.head, s.first_query + query));
   };
 
   simd::ScoreSteps steps = p.scoring.steps();

@@ -80,7 +80,7 @@ Status options(const AttentionArgs& a) noexcept {
   return {};
 }
 
-// BLAS takes int sizes, and rows that do not overlap. Halves are widened first, to rows without gaps.
+// BLAS takes int sizes, and rows that do not overlap. Halves pass through rows of floats without gaps.
 Status fits_blas(const View& v) noexcept {
   if (v.empty()) return {};
   for (const std::int64_t n : {v.size[2], v.size[3]})

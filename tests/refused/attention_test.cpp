@@ -2,6 +2,7 @@
 #include <functional>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "support/catch.hpp"
@@ -11,6 +12,7 @@
 namespace {
 
 using attn::AttentionArgs;
+using attn::Output;
 using attn::Path;
 using attn::StatusCode;
 using test::Problem;
@@ -345,38 +347,44 @@ TEST_CASE("error: packed batches", "[refused][attention][error]") {
 TEST_CASE("error: requests that are not served are named", "[refused][attention][error]") {
   static float room[2 * 4 * 3 * 4];
   static const std::int64_t queries[] = {0, 2, 5}, keys[] = {0, 4, 7};
-  const auto packed = [](AttentionArgs& a) {
-    a.cu_query_lengths = queries;
-    a.cu_key_lengths = keys;
-  };
-  check_refused(
-      {"scores", "streaming", [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4); }}, Path::streaming,
-      StatusCode::unsupported);
-  check_refused(
-      {"scores", "cu_query_lengths",
-       [=](AttentionArgs& a) {
-         packed(a);
-         a.weights.data = nullptr;
-         a.scores = attn::bhtd(room, 4, 3, 4);
-       }},
-      Path::blas, StatusCode::unsupported);
-  check_refused(
+  const Fault faults[] = {
+      {"scores", "streaming", [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4); }},
       {"scores.dtype", "f32",
        [](AttentionArgs& a) {
          a.scores = attn::bhtd(room, 4, 3, 4);
          a.scores.dtype = attn::DType::f16;
        }},
-      Path::blas, StatusCode::unsupported);
-  check_all(
-      {{"weights", "cu_query_lengths",
-        [=](AttentionArgs& a) {
-          packed(a);
-          a.weights = attn::bhtd(room, 4, 3, 4);
-        }},
-       {"weights.dtype", "f32",
-        [](AttentionArgs& a) {
-          a.weights = attn::bhtd(room, 4, 3, 4);
-          a.weights.dtype = attn::DType::bf16;
-        }}},
-      StatusCode::unsupported);
+      {"weights", "cu_query_lengths",
+       [](AttentionArgs& a) {
+         a.cu_query_lengths = queries;
+         a.cu_key_lengths = keys;
+         a.weights = attn::bhtd(room, 4, 5, 4);
+       }},
+      {"weights.dtype", "f32",
+       [](AttentionArgs& a) {
+         a.weights = attn::bhtd(room, 4, 3, 4);
+         a.weights.dtype = attn::DType::bf16;
+       }},
+  };
+  for (const Fault& fault : faults) check_refused(fault, Path::streaming, StatusCode::unsupported);
+}
+
+TEST_CASE("error: weights and scores of a packed batch have the rows of all sequences", "[refused][attention][error]") {
+  static float room[4 * 5 * 4];
+  static const std::int64_t queries[] = {0, 2, 5}, keys[] = {0, 4, 7};
+  const auto with = [](Output AttentionArgs::*result, std::int64_t head_stride, std::int64_t row_stride) {
+    return [=](AttentionArgs& a) {
+      a.weights = {};
+      a.output.head_stride = 5 * 6;
+      a.cu_query_lengths = queries;
+      a.cu_key_lengths = keys;
+      a.*result = {room, attn::DType::f32, 0, head_stride, row_stride};
+    };
+  };
+  for (const auto& [name, result] :
+       {std::pair("weights", &AttentionArgs::weights), {"scores", &AttentionArgs::scores}}) {
+    // Five rows of four columns of each head: 20 floats, where one sequence has 12 at the most.
+    check_refused({name, "19", with(result, 19, 4)}, Path::blas);
+    check_refused({name, "3", with(result, 20, 3)}, Path::blas);
+  }
 }

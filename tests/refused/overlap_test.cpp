@@ -23,25 +23,25 @@ const test::Shape shape = test::option_shape(rows, keys);
 struct Result {
   const char* name;
   int64_t floats;  // of one item
-  bool served_packed, blas_only;
+  bool streaming_packed, streaming;  // what Path::streaming serves; Path::blas serves all
   void (*set)(AttentionArgs&, float*);
 };
 
 const Result results[] = {
-    {"output", 4 * rows * 37, true, false, [](AttentionArgs& a, float* x) { a.output = attn::bhtd(x, 4, rows, 37); }},
-    {"weights", 4 * rows* keys, false, false,
+    {"output", 4 * rows * 37, true, true, [](AttentionArgs& a, float* x) { a.output = attn::bhtd(x, 4, rows, 37); }},
+    {"weights", 4 * rows* keys, false, true,
      [](AttentionArgs& a, float* x) { a.weights = attn::bhtd(x, 4, rows, keys); }},
-    {"scores", 4 * rows* keys, false, true,
+    {"scores", 4 * rows* keys, false, false,
      [](AttentionArgs& a, float* x) { a.scores = attn::bhtd(x, 4, rows, keys); }},
-    {"logsumexp", 4 * rows, true, false, [](AttentionArgs& a, float* x) { a.logsumexp = x; }},
-    {"key_weight_sums", 4 * keys, true, false, [](AttentionArgs& a, float* x) { a.key_weight_sums = x; }},
+    {"logsumexp", 4 * rows, true, true, [](AttentionArgs& a, float* x) { a.logsumexp = x; }},
+    {"key_weight_sums", 4 * keys, true, true, [](AttentionArgs& a, float* x) { a.key_weight_sums = x; }},
 };
 
 // How many floats the call writes; 0 if it is not served.
 int64_t floats_of(const Result& result, const AttentionArgs& a) {
-  if (result.blas_only && a.path != Path::blas) return 0;
-  if (a.cu_query_lengths) return result.served_packed ? result.floats : 0;
-  return shape.batch * result.floats;
+  const bool packed = a.cu_query_lengths != nullptr;
+  if (a.path == Path::streaming && !(packed ? result.streaming_packed : result.streaming)) return 0;
+  return packed ? result.floats : shape.batch * result.floats;
 }
 
 template <class T>

@@ -107,6 +107,8 @@ TEST_CASE("C: every option gives what the C++ call gives", "[right][c][options]"
     const std::vector<float> want = p.results();
     for (std::vector<float>* x : {&p.output, &p.weights, &p.scores, &p.logsumexp, &p.key_weight_sums})
       std::fill(x->begin(), x->end(), test::canary);
+    for (std::vector<std::uint16_t>* x : {&p.half_weights, &p.half_scores})
+      std::fill(x->begin(), x->end(), test::half_canary);
     std::fill(memory.halves_out.begin(), memory.halves_out.end(), std::uint16_t{0});
     const attn_attention_args c = as_c(p.args);
     CHECK(differences(c, p.args) == "");  // as_c() above copies every member

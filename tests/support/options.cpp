@@ -210,6 +210,18 @@ void add_types_and_results(std::vector<Option>& list) {
   });
   const auto want_scores = [](Problem& p, OptionMemory&) { p.want_scores(attn::ScoresStage::biased); };
   add_result("scores", want_scores, attn::Path::blas);
+  const auto want_halves = [](Problem& p, OptionMemory&) {
+    p.want_weights(DType::f16);
+    p.want_scores(attn::ScoresStage::capped, DType::bf16);
+  };
+  add_result("weights and scores in halves", want_halves, attn::Path::blas);
+  const auto want_packed = [](Problem& p, OptionMemory& m) {
+    p.args.cu_query_lengths = m.cu_queries.data();
+    p.args.cu_key_lengths = m.cu_keys.data();
+    p.want_weights();
+    p.want_scores(attn::ScoresStage::biased);
+  };
+  add_result("packed, with weights and scores", want_packed, attn::Path::blas);
 }
 
 // ---- Members ----
