@@ -101,9 +101,15 @@ RandomProblem::RandomProblem(Random& random, attn::Path path, bool large) {
   choose_scores(random);
   if (random.flip()) problem->want_logsumexp();
   if (third(random)) problem->want_key_weight_sums();
-  if (third(random) && !a.cu_query_lengths) problem->want_weights();
-  if (third(random) && !a.cu_query_lengths && path == attn::Path::blas)
-    problem->want_scores(static_cast<attn::ScoresStage>(random.integer(0, 2)));
+  const bool weights = third(random), scores = third(random);
+  if (path != attn::Path::blas) {  // it gives weights as float32 of batches that are not packed, and no scores
+    if (weights && !a.cu_query_lengths) problem->want_weights();
+    return;
+  }
+  if (weights) problem->want_weights(static_cast<attn::DType>(random.integer(0, 2)));
+  if (!scores) return;
+  const attn::ScoresStage stage = static_cast<attn::ScoresStage>(random.integer(0, 2));
+  problem->want_scores(stage, static_cast<attn::DType>(random.integer(0, 2)));
 }
 
 attn::Output RandomProblem::stored_result(Stored& stored, attn::DType type) {

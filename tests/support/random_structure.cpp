@@ -64,12 +64,12 @@ void RandomProblem::add_structure(Random& random) {
     a.bias = {bias_.data(), attn::DType::f32, batch_stride, head_stride, a.key_length, 1};
   }
 
-  if (a.cu_query_lengths) return;
-  const bool blas = a.path == attn::Path::blas;
+  const bool blas = a.path == attn::Path::blas;  // the other gives weights as float32, and none of packed batches
+  if (a.cu_query_lengths && !blas) return;
   const Dims dims = result_dims(a, a.key_length);
   const auto result = [&](Stored& stored) {
     stored.strided = random_layout(random, dims, blas ? Rows::forward : Rows::any, Use::result, canary);
-    return stored_result(stored, attn::DType::f32);
+    return stored_result(stored, blas ? static_cast<attn::DType>(random.integer(0, 2)) : attn::DType::f32);
   };
   if (random.flip()) a.weights = result(w_);
   if (random.flip() && blas) {
