@@ -21,7 +21,9 @@ enum class Alignment : std::int32_t {
 
 enum class Path : std::int32_t {
   automatic = 0,  // the faster one: streaming (bench/README.md has the measurement)
-  blas = 1,  // sgemm, fused softmax, sgemm. BLAS decides its bits and memory.
+  // sgemm, fused softmax, sgemm, for 256 query rows of a head at a time. BLAS decides its bits and memory; `parallel`
+  // below says which threads work.
+  blas = 1,
   streaming = 2,  // never holds a score matrix of its own. The same bits on every machine.
 };
 
@@ -123,8 +125,11 @@ struct AttentionArgs {
   // ---- How ----
 
   Path path = Path::automatic;
-  // Null: the calling thread. Calls of less than about 5 microseconds, and the BLAS path, do not use it. Others use one
-  // thread for each few microseconds of work.
+  // Null: the calling thread. Calls of less than about 5 microseconds do not use it. Others use one thread for each few
+  // microseconds of work. The BLAS path gives a thread whole heads, or blocks of 256 rows where heads are few and no
+  // key_weight_sums are wanted: sgemm is then called from several threads at once. It does not use `parallel` where the
+  // BLAS is an OpenBLAS with threads of its own: those take one call at a time, and spin on the CPUs of the others.
+  // OPENBLAS_NUM_THREADS=1 gives the work to `parallel`. Set another BLAS to one thread likewise: attn cannot ask it.
   const Parallel* parallel = nullptr;
   // Splits a call over share_count threads of the caller, without synchronisation. Thread i sets share_index = i, in
   // [0, share_count), and gives a workspace of its own. Together the shares write all results, each a part of its own,
@@ -168,7 +173,8 @@ struct AttentionArgs {
 // It never falls when a shape grows. So a workspace for the largest shape serves every smaller one: batch, query_heads,
 // kv_heads, query_length, key_length, head_dim, value_dim, parallel->threads no larger, with the same options;
 // query_heads / kv_heads may differ. With more than 12 query heads times queries it also counts packed copies of keys
-// and values, one or one for each thread, which this call may not need. Without a workspace a call allocates what it
+// and values, one or one for each thread, which this call may not need. The BLAS path counts its scratch, up to 256
+// rows of scores and what is widened, for each thread that may get a task. Without a workspace a call allocates what it
 // needs.
 [[nodiscard]] std::size_t workspace_size(const AttentionArgs& args) noexcept;
 

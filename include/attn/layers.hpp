@@ -82,7 +82,7 @@ struct ForwardOptions {
   bool causal = false;
   // True: the BLAS path; false: the streaming path.
   bool need_weights = false;
-  // Threads of the streaming path; BLAS has its own.
+  // Threads of attention, as in AttentionArgs. The projections have those of the BLAS.
   const Parallel* parallel = nullptr;
 };
 

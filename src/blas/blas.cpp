@@ -6,6 +6,10 @@
 #include <algorithm>
 #include <cassert>
 
+#ifdef __ELF__
+extern "C" [[gnu::weak]] int openblas_get_num_threads();  // null where the BLAS is another
+#endif
+
 namespace attn::blas {
 namespace {
 
@@ -25,6 +29,14 @@ void gemv(const Size& size, const float* x, Op op, Matrix<const float> b, float*
 [[maybe_unused]] bool fits(std::int64_t size) { return size >= 0 && size <= max_size; }
 
 }  // namespace
+
+bool has_threads() noexcept {
+#ifdef __ELF__
+  return openblas_get_num_threads && openblas_get_num_threads() > 1;
+#else
+  return false;
+#endif
+}
 
 void sgemm(const Size& size, Matrix<const float> a, Op op, Matrix<const float> b, To to, Matrix<float> c) noexcept {
   assert(fits(size.rows) && fits(size.columns) && fits(size.depth));

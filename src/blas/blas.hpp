@@ -22,6 +22,10 @@ struct Size {
   std::int64_t rows, columns, depth;
 };
 
+// Does sgemm use threads of its own? Known of OpenBLAS, where the object format has weak symbols (ELF); of others
+// false.
+bool has_threads() noexcept;
+
 enum class Op { none, transpose };
 enum class To { overwrite, add };
 

@@ -1,17 +1,20 @@
 // Weights and scores in every layout and type: packed batches, halves, strides; nothing between their rows is written,
-// nothing outside.
+// nothing outside, and threads change no bit.
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "attn/attn.hpp"
+#include "support/blas_threads.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/guard.hpp"
 #include "support/layout.hpp"
 #include "support/problem.hpp"
+#include "support/random_problem.hpp"
 
 namespace {
 
@@ -253,4 +256,53 @@ TEST_CASE("weights: a sequence alone, and none at all", "[right][weights][zero]"
         CHECK(p.check() == "");
       }
     }
+}
+
+TEST_CASE("weights: threads change no bit", "[right][weights][threads]") {
+  const test::BlasThreads one(1);
+  // Rows of several row blocks; few heads, many heads, a packed batch.
+  const test::Shape shapes[] = {{1, 1, 1, 1030, 70, 24, 20}, {2, 8, 2, 300, 130, 24, 20}, {1, 2, 1, 900, 150, 24, 20}};
+  const int64_t queries[] = {0, 600, 600, 900}, keys[] = {0, 90, 100, 150};
+  for (const Path path : paths)
+    for (std::size_t i = 0; i < std::size(shapes); ++i)
+      for (const bool sums : {false, true})
+        for (const DType type : types) {
+          Random random(96);
+          Problem p(shapes[i], random);
+          AttentionArgs& a = p.args;
+          a.path = path;
+          a.causal = true;
+          if (i == 2) {
+            a.batch = 3;
+            a.query_length = 600;
+            a.key_length = 90;
+            a.cu_query_lengths = queries;
+            a.cu_key_lengths = keys;
+          }
+          std::vector<std::uint16_t> k, v;
+          for (const float x : p.k) k.push_back(test::to_half(x, type == DType::f32 ? DType::bf16 : type));
+          for (const float x : p.v) v.push_back(test::to_half(x, type == DType::f32 ? DType::bf16 : type));
+          if (type != DType::f32) {
+            a.key.data = k.data();
+            a.value.data = v.data();
+            a.key.dtype = a.value.dtype = type;
+          }
+          p.want_weights(type);
+          p.want_scores(ScoresStage::capped, type);
+          p.want_logsumexp();
+          if (sums) p.want_key_weight_sums();
+          INFO(test::describe(a) << (sums ? ", with sums" : ""));
+          REQUIRE(p.check() == "");
+          const std::vector<float> want = p.results();
+          for (int64_t threads = 1; threads <= 4; ++threads) {
+            attn::ThreadPool pool(threads);
+            const attn::Parallel parallel = pool.parallel();
+            a.parallel = &parallel;
+            for (std::vector<float>* x : {&p.output, &p.logsumexp}) std::fill(x->begin(), x->end(), test::canary);
+            CAPTURE(threads);
+            REQUIRE(p.run() == "");
+            CHECK(test::bits_difference(p.results(), want) == "");
+            a.parallel = nullptr;
+          }
+        }
 }
