@@ -344,31 +344,6 @@ TEST_CASE("error: packed batches", "[refused][attention][error]") {
   });
 }
 
-TEST_CASE("error: requests that are not served are named", "[refused][attention][error]") {
-  static float room[2 * 4 * 3 * 4];
-  static const std::int64_t queries[] = {0, 2, 5}, keys[] = {0, 4, 7};
-  const Fault faults[] = {
-      {"scores", "streaming", [](AttentionArgs& a) { a.scores = attn::bhtd(room, 4, 3, 4); }},
-      {"scores.dtype", "f32",
-       [](AttentionArgs& a) {
-         a.scores = attn::bhtd(room, 4, 3, 4);
-         a.scores.dtype = attn::DType::f16;
-       }},
-      {"weights", "cu_query_lengths",
-       [](AttentionArgs& a) {
-         a.cu_query_lengths = queries;
-         a.cu_key_lengths = keys;
-         a.weights = attn::bhtd(room, 4, 5, 4);
-       }},
-      {"weights.dtype", "f32",
-       [](AttentionArgs& a) {
-         a.weights = attn::bhtd(room, 4, 3, 4);
-         a.weights.dtype = attn::DType::bf16;
-       }},
-  };
-  for (const Fault& fault : faults) check_refused(fault, Path::streaming, StatusCode::unsupported);
-}
-
 TEST_CASE("error: weights and scores of a packed batch have the rows of all sequences", "[refused][attention][error]") {
   static float room[4 * 5 * 4];
   static const std::int64_t queries[] = {0, 2, 5}, keys[] = {0, 4, 7};
@@ -384,7 +359,9 @@ TEST_CASE("error: weights and scores of a packed batch have the rows of all sequ
   for (const auto& [name, result] :
        {std::pair("weights", &AttentionArgs::weights), {"scores", &AttentionArgs::scores}}) {
     // Five rows of four columns of each head: 20 floats, where one sequence has 12 at the most.
-    check_refused({name, "19", with(result, 19, 4)}, Path::blas);
-    check_refused({name, "3", with(result, 20, 3)}, Path::blas);
+    for (const Path path : {Path::blas, Path::streaming}) {
+      check_refused({name, "19", with(result, 19, 4)}, path);
+      check_refused({name, "3", with(result, 20, 3)}, path);
+    }
   }
 }

@@ -26,7 +26,7 @@ using std::int64_t;
 using test::Problem;
 using test::Random;
 
-const Path paths[] = {Path::blas};
+const Path paths[] = {Path::blas, Path::streaming};
 const DType types[] = {DType::f32, DType::f16, DType::bf16};
 const ScoresStage stages[] = {ScoresStage::scaled, ScoresStage::capped, ScoresStage::biased};
 

@@ -194,11 +194,9 @@ void add_types_and_results(std::vector<Option>& list) {
   list.push_back(
       {"bf16", [](Problem& p, OptionMemory& m) { store_inputs(p, m.bf16, DType::bf16); }, nullptr,
        [](OptionMemory& m) { m.bf16[5] = 0x7fff; }});
-  const auto add_result = [&](const char* name, void (*set)(Problem&, OptionMemory&),
-                              attn::Path only = attn::Path::automatic) {
+  const auto add_result = [&](const char* name, void (*set)(Problem&, OptionMemory&)) {
     Option option{name, set};
     option.changes_output = false;
-    option.only = only;
     list.push_back(option);
   };
   add_result("output in f16", [](Problem& p, OptionMemory& m) { store_output(p, m, DType::f16); });
@@ -209,19 +207,19 @@ void add_types_and_results(std::vector<Option>& list) {
     p.want_key_weight_sums();
   });
   const auto want_scores = [](Problem& p, OptionMemory&) { p.want_scores(attn::ScoresStage::biased); };
-  add_result("scores", want_scores, attn::Path::blas);
+  add_result("scores", want_scores);
   const auto want_halves = [](Problem& p, OptionMemory&) {
     p.want_weights(DType::f16);
     p.want_scores(attn::ScoresStage::capped, DType::bf16);
   };
-  add_result("weights and scores in halves", want_halves, attn::Path::blas);
+  add_result("weights and scores in halves", want_halves);
   const auto want_packed = [](Problem& p, OptionMemory& m) {
     p.args.cu_query_lengths = m.cu_queries.data();
     p.args.cu_key_lengths = m.cu_keys.data();
     p.want_weights();
     p.want_scores(attn::ScoresStage::biased);
   };
-  add_result("packed, with weights and scores", want_packed, attn::Path::blas);
+  add_result("packed, with weights and scores", want_packed);
 }
 
 // ---- Members ----

@@ -102,10 +102,6 @@ RandomProblem::RandomProblem(Random& random, attn::Path path, bool large) {
   if (random.flip()) problem->want_logsumexp();
   if (third(random)) problem->want_key_weight_sums();
   const bool weights = third(random), scores = third(random);
-  if (path != attn::Path::blas) {  // it gives weights as float32 of batches that are not packed, and no scores
-    if (weights && !a.cu_query_lengths) problem->want_weights();
-    return;
-  }
   if (weights) problem->want_weights(static_cast<attn::DType>(random.integer(0, 2)));
   if (!scores) return;
   const attn::ScoresStage stage = static_cast<attn::ScoresStage>(random.integer(0, 2));

@@ -64,15 +64,14 @@ void RandomProblem::add_structure(Random& random) {
     a.bias = {bias_.data(), attn::DType::f32, batch_stride, head_stride, a.key_length, 1};
   }
 
-  const bool blas = a.path == attn::Path::blas;  // the other gives weights as float32, and none of packed batches
-  if (a.cu_query_lengths && !blas) return;
   const Dims dims = result_dims(a, a.key_length);
   const auto result = [&](Stored& stored) {
-    stored.strided = random_layout(random, dims, blas ? Rows::forward : Rows::any, Use::result, canary);
-    return stored_result(stored, blas ? static_cast<attn::DType>(random.integer(0, 2)) : attn::DType::f32);
+    const Rows rows = a.path == attn::Path::blas ? Rows::forward : Rows::any;
+    stored.strided = random_layout(random, dims, rows, Use::result, canary);
+    return stored_result(stored, static_cast<attn::DType>(random.integer(0, 2)));
   };
   if (random.flip()) a.weights = result(w_);
-  if (random.flip() && blas) {
+  if (random.flip()) {
     a.scores = result(s_);
     a.scores_stage = static_cast<attn::ScoresStage>(random.integer(0, 2));
   }
