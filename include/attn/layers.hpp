@@ -6,6 +6,7 @@
 #include "attn/macros_off.h"
 // No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "attn/parallel.hpp"
@@ -16,6 +17,40 @@ namespace attn {
 enum class WeightLayout {
   in_out,  // [in, out]: y = x W, as the seed's NumPy
   out_in,  // [out, in]: y = x W^T, as torch.nn.Linear
+};
+
+// Who multiplies the projections.
+enum class Projection : std::int32_t {
+  blas = 0,  // the BLAS's sgemm, with its own threads and bits
+  tiles = 1,  // the library's own kernels: weights packed once by the constructor, threads of the caller's `parallel`,
+              // the same bits everywhere
+};
+
+// y = x W + b, row by row. With Projection::tiles y[r][n] is one fma chain over k = 0, 1, 2, ... from b[n] (or 0).
+class Linear {
+ public:
+  // Weights and bias are copied. w: in_dim * out_dim floats in `layout`; b: [out_dim], or null for none. Throws
+  // std::invalid_argument if a dimension is not positive, too large for memory or BLAS, or if w is null.
+  Linear(
+      std::int64_t in_dim, std::int64_t out_dim, const float* w, const float* b = nullptr,
+      WeightLayout layout = WeightLayout::in_out, Projection projection = Projection::tiles);
+
+  // x: [rows, in_dim], y: [rows, out_dim], both dense; y may not overlap x. rows 0 writes nothing. `parallel`: threads
+  // of Projection::tiles; BLAS has its own. Throws std::invalid_argument on bad arguments, and has then written
+  // nothing.
+  void forward_into(const float* x, std::int64_t rows, float* y, const Parallel* parallel = nullptr) const;
+
+  [[nodiscard]] std::int64_t in_dim() const noexcept { return in_dim_; }
+  [[nodiscard]] std::int64_t out_dim() const noexcept { return out_dim_; }
+
+ private:
+  friend struct Columns;
+  Linear(std::int64_t in_dim, std::int64_t out_dim, Projection projection);  // zeros
+
+  std::int64_t in_dim_, out_dim_;
+  Projection projection_;
+  std::vector<float> w_;  // as src/layers/projection.hpp says for each Projection
+  std::vector<float> b_;  // [out_dim], or empty
 };
 
 // What forward returns. Both are dense float32.
@@ -33,22 +68,24 @@ class SelfAttention {
   // Weights are 0.1 * standard normal draws: W_q, then W_k, then W_v, each [embed_dim, head_dim] row-major. They come
   // from the generator that NumPy's RandomState(seed).randn uses (MT19937, polar method), so the same seed gives the
   // same weights. Throws std::invalid_argument if a dimension is not positive or embed_dim * head_dim is too large.
-  SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std::uint32_t seed = 42);
+  SelfAttention(
+      std::int64_t embed_dim, std::int64_t head_dim, std::uint32_t seed = 42, Projection projection = Projection::blas);
 
   // Given weights, copied. W_q, W_k, W_v: embed_dim * head_dim floats each in `layout`. Throws on null.
   SelfAttention(
       std::int64_t embed_dim, std::int64_t head_dim, const float* w_q, const float* w_k, const float* w_v,
-      WeightLayout layout = WeightLayout::in_out);
+      WeightLayout layout = WeightLayout::in_out, Projection projection = Projection::blas);
 
-  // x: [length, embed_dim], dense. length 0 gives empty results. Throws std::invalid_argument on bad arguments.
-  [[nodiscard]] AttentionResult forward(const float* x, std::int64_t length) const;
+  // x: [length, embed_dim], dense. length 0 gives empty results. Projection::blas: Path::blas. Projection::tiles:
+  // Path::streaming, and threads of `parallel`. Throws std::invalid_argument on bad arguments.
+  [[nodiscard]] AttentionResult forward(const float* x, std::int64_t length, const Parallel* parallel = nullptr) const;
 
   [[nodiscard]] std::int64_t embed_dim() const noexcept { return embed_dim_; }
   [[nodiscard]] std::int64_t head_dim() const noexcept { return head_dim_; }
 
  private:
   std::int64_t embed_dim_, head_dim_;
-  std::vector<float> w_qkv_;  // [embed_dim, 3 * head_dim]: one sgemm gives Q, K and V side by side
+  Linear qkv_;  // to 3 * head_dim columns: one product gives Q, K and V side by side
 };
 
 // What a MultiHeadAttention is made of. Pointers are read by the constructor only, which copies the weights.
@@ -73,6 +110,7 @@ struct MultiHeadConfig {
   const float* w_o = nullptr;
   // Optional, [embed_dim]; only with w_o.
   const float* b_o = nullptr;
+  Projection projection = Projection::blas;
 };
 
 struct ForwardOptions {
@@ -106,15 +144,21 @@ class MultiHeadAttention {
       const float* x, std::int64_t batch, std::int64_t length, float* output, float* weights,
       const ForwardOptions& options = {}) const;
 
-  [[nodiscard]] std::int64_t embed_dim() const noexcept { return embed_dim_; }
-  [[nodiscard]] std::int64_t out_dim() const noexcept { return w_o_.empty() ? num_heads_ * head_dim_ : embed_dim_; }
+  [[nodiscard]] std::int64_t embed_dim() const noexcept { return sizes_.embed_dim; }
+  [[nodiscard]] std::int64_t out_dim() const noexcept {
+    return out_ ? sizes_.embed_dim : sizes_.num_heads * sizes_.head_dim;
+  }
 
  private:
-  std::int64_t embed_dim_, num_heads_, kv_heads_, head_dim_;
-  std::vector<float> w_qkv_;  // [embed_dim, (num_heads + 2 kv_heads) * head_dim]
-  std::vector<float> b_qkv_;  // the same columns, or empty
-  std::vector<float> w_o_;  // [num_heads * head_dim, embed_dim], or empty
-  std::vector<float> b_o_;  // [embed_dim], or empty
+  struct Sizes {
+    std::int64_t embed_dim, num_heads, kv_heads, head_dim;
+    std::int64_t first_key_column;  // of qkv_: Q stands before it
+  };
+  static Sizes sizes_of(const MultiHeadConfig& config);
+
+  Sizes sizes_;
+  Linear qkv_;  // columns of Q, K and V side by side
+  std::optional<Linear> out_;
 };
 
 }  // namespace attn

@@ -1,5 +1,6 @@
 #include "layers/checks.hpp"
 
+#include <functional>
 #include <limits>
 #include <stdexcept>
 
@@ -19,6 +20,29 @@ void require_size(const char* name, std::int64_t value, std::int64_t least) {
 
 void require_data(const char* name, const float* data) {
   if (!data) throw std::invalid_argument(std::string(name) + " is null");
+}
+
+void require_layout(WeightLayout layout) {
+  if (layout != WeightLayout::in_out && layout != WeightLayout::out_in)
+    bad("layout", "is not a value of WeightLayout", static_cast<std::int64_t>(layout));
+}
+
+void require_projection(Projection projection) {
+  if (projection != Projection::blas && projection != Projection::tiles)
+    bad("projection", "is not a value of Projection", static_cast<std::int64_t>(projection));
+}
+
+void require_parallel(const Parallel* parallel) {
+  if (!parallel) return;
+  if (!parallel->run) throw std::invalid_argument("parallel->run is null");
+  if (parallel->threads < 1) bad("parallel->threads", "must be at least 1", parallel->threads);
+}
+
+void require_apart(
+    const char* a_name, const float* a, std::size_t a_count, const char* b_name, const float* b, std::size_t b_count) {
+  const std::less<const float*> before;
+  if (a && b && before(a, b + b_count) && before(b, a + a_count))
+    throw std::invalid_argument(std::string(a_name) + " overlaps " + b_name);
 }
 
 std::size_t floats(const char* name, std::int64_t a, std::int64_t b, std::int64_t c) {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "attn/layers.hpp"
+
 namespace attn {
 
 [[noreturn]] void bad(const std::string& name, const std::string& rule, std::int64_t value);
@@ -13,6 +15,17 @@ namespace attn {
 void require_size(const char* name, std::int64_t value, std::int64_t least);
 
 void require_data(const char* name, const float* data);
+
+// A value of the enumeration.
+void require_layout(WeightLayout layout);
+void require_projection(Projection projection);
+
+// Null, or one that can run tasks.
+void require_parallel(const Parallel* parallel);
+
+// a[a_count] and b[b_count] share no byte. Null has none.
+void require_apart(
+    const char* a_name, const float* a, std::size_t a_count, const char* b_name, const float* b, std::size_t b_count);
 
 // a * b * c, the floats of `name`, if memory can hold them. None is negative.
 std::size_t floats(const char* name, std::int64_t a, std::int64_t b, std::int64_t c = 1);

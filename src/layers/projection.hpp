@@ -1,4 +1,8 @@
-// Projections y = x W + b by the BLAS, and the memory of their results.
+// Projections y = x W + b over some columns of a Linear, and the memory of their results.
+//
+// Linear::w_ is, for
+//   Projection::blas:  W[in, out], row-major
+//   Projection::tiles: until its kernel is there, the same
 #pragma once
 
 #include <cstddef>
@@ -15,18 +19,30 @@ std::vector<float> result_floats(std::size_t count);
 // Not initialised, likewise.
 std::unique_ptr<float[]> scratch_floats(std::size_t count);
 
-// to[i][j] = W[i][j] for W[in, out], stored in `layout`; the rows of `to` are `stride` floats apart.
-void copy_weights(
-    const float* w, WeightLayout layout, std::int64_t in, std::int64_t out, float* to, std::int64_t stride);
+// Where a range of columns that is multiplied on its own may begin: at multiples of it.
+inline constexpr std::int64_t column_step = 16;
 
-// W[in, out] and b[out], which may be empty.
-struct Linear {
-  std::int64_t in, out;
-  const std::vector<float>& w;
-  const std::vector<float>& b;
+// Rows of x, dense, and where their products go: rows of y are `stride` floats apart.
+struct Rows {
+  const float* x;
+  std::int64_t count;
+  float* y;
+  std::int64_t stride;
 };
 
-// y[rows, out] = x[rows, in] W + b.
-void project(const Linear& linear, const float* x, std::int64_t rows, float* y);
+// Columns [first, first + count) of a Linear.
+struct Columns {
+  std::int64_t first, count;
+
+  // W[in_dim, out_dim] = 0, without bias.
+  static Linear zeros(std::int64_t in_dim, std::int64_t out_dim, Projection projection);
+
+  // These columns of W are w[in_dim, count], stored in `layout`, and of the bias b[count], which may be null. Any
+  // first.
+  void set(Linear& linear, const float* w, const float* b, WeightLayout layout) const;
+
+  // y[r][n] = x[r] W[:, first + n] + b[first + n] for n in [0, count). first is a multiple of column_step.
+  void multiply(const Linear& linear, const Rows& rows, const Parallel* parallel) const;
+};
 
 }  // namespace attn

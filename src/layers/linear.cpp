@@ -1,0 +1,42 @@
+// The public class Linear. Its products are in projection.cpp.
+#include "layers/checks.hpp"
+#include "layers/projection.hpp"
+
+namespace attn {
+
+Linear::Linear(std::int64_t in_dim, std::int64_t out_dim, Projection projection)
+    : in_dim_(in_dim), out_dim_(out_dim), projection_(projection), w_(floats("w", in_dim, out_dim)) {}
+
+namespace {
+
+// in_dim, once all arguments are right.
+std::int64_t checked(
+    std::int64_t in_dim, std::int64_t out_dim, const float* w, WeightLayout layout, Projection projection) {
+  require_size("in_dim", in_dim, 1);
+  require_size("out_dim", out_dim, 1);
+  require_data("w", w);
+  require_layout(layout);
+  require_projection(projection);
+  return in_dim;
+}
+
+}  // namespace
+
+Linear::Linear(
+    std::int64_t in_dim, std::int64_t out_dim, const float* w, const float* b, WeightLayout layout,
+    Projection projection)
+    : Linear(checked(in_dim, out_dim, w, layout, projection), out_dim, projection) {
+  Columns{0, out_dim}.set(*this, w, b, layout);
+}
+
+void Linear::forward_into(const float* x, std::int64_t rows, float* y, const Parallel* parallel) const {
+  require_size("rows", rows, 0);
+  if (rows == 0) return;
+  require_data("x", x);
+  require_data("y", y);
+  require_apart("y", y, floats("y", rows, out_dim_), "x", x, floats("x", rows, in_dim_));
+  require_parallel(parallel);
+  Columns{0, out_dim_}.multiply(*this, {x, rows, y, out_dim_}, parallel);
+}
+
+}  // namespace attn
