@@ -9,9 +9,13 @@
 #include <optional>
 #include <vector>
 
+#include "attn/attention.hpp"
 #include "attn/parallel.hpp"
+#include "attn/tensor.hpp"
 
 namespace attn {
+
+struct LayerParts;  // the library's own
 
 // How a weight matrix is stored, row-major.
 enum class WeightLayout {
@@ -57,7 +61,7 @@ class Linear {
 struct AttentionResult {
   // SelfAttention: [length, head_dim]; MultiHeadAttention: [batch, length, out_dim].
   std::vector<float> output;
-  // SelfAttention: [length, length]; MultiHeadAttention: [batch, num_heads, length, length], empty unless asked for.
+  // SelfAttention: [length, length]; MultiHeadAttention: as ForwardOptions says, empty unless asked for.
   std::vector<float> weights;
 };
 
@@ -85,6 +89,7 @@ class SelfAttention {
 
  private:
   std::int64_t embed_dim_, head_dim_;
+  Projection projection_;
   Linear qkv_;  // to 3 * head_dim columns: one product gives Q, K and V side by side
 };
 
@@ -110,22 +115,62 @@ struct MultiHeadConfig {
   const float* w_o = nullptr;
   // Optional, [embed_dim]; only with w_o.
   const float* b_o = nullptr;
+  // Width of the rows that keys and values are made of, for cross-attention; 0: embed_dim. w_k and w_v are kv_dim x
+  // kv_heads * head_dim. If it is not embed_dim, every call has a context.
+  std::int64_t kv_dim = 0;
   Projection projection = Projection::blas;
 };
 
-struct ForwardOptions {
-  // [batch]: tokens from there on are padding, which no query attends to.
-  const std::int64_t* key_lengths = nullptr;
-  // Query t sees keys 0..t, also in a padded batch (Alignment::top_left).
-  bool causal = false;
-  // True: the BLAS path; false: the streaming path.
-  bool need_weights = false;
-  // Threads of attention, as in AttentionArgs. The projections have those of the BLAS.
-  const Parallel* parallel = nullptr;
+// Keys and values of the tokens of earlier calls, in the caller's memory: a call appends to them, then attends to all.
+struct LayerCache {
+  // [batch, kv_heads, capacity, head_dim] each, of f32, f16 or bf16, with any strides that append() takes.
+  Output key;
+  Output value;
+  // Rows of each sequence.
+  std::int64_t capacity = 0;
+  // [batch]: rows in use. forward raises them; on an exception they are as before.
+  std::int64_t* lengths = nullptr;
 };
 
-// Multi-head self-attention. One sgemm on concatenated weights gives Q, K and V of all heads. Attention reads each head
-// in place from its result; then comes the output projection, if there is one.
+// Keys and values are made of x, or of the context. `keys` are the columns of the weights: length; with a context
+// context_length; with a cache its capacity. Keys that are not there have weight 0.
+struct ForwardOptions {
+  // [batch]: keys from there on are padding, which no query attends to. In [0, length], with a context [0,
+  // context_length]; in a packed batch at most what the sequence has. With a cache: how many tokens are appended.
+  const std::int64_t* key_lengths = nullptr;
+  // Query t sees keys up to the position that `alignment` gives it.
+  bool causal = false;
+  // forward() returns weights: [batch, num_heads, length, keys].
+  bool need_weights = false;
+  // Threads of the streaming path and of Projection::tiles; BLAS has its own.
+  const Parallel* parallel = nullptr;
+  // Of causal: top_left (query t sees keys 0..t, also in a padded batch) or bottom_right; given is an error. With a
+  // cache and no context token t stands behind the rows in use, whatever this says.
+  Alignment alignment = Alignment::top_left;
+  // The weights are the mean over the heads, summed in the order of the heads: [batch, length, keys].
+  bool average_weights = false;
+  // Of the attention. automatic: with Projection::tiles streaming; else blas if weights are wanted, or streaming.
+  Path path = Path::automatic;
+  // As in AttentionArgs: [batch, num_heads, length, keys].
+  Mask mask;
+  Bias bias;
+  // Cross-attention: keys and values are made of these rows, [batch, context_length, kv_dim], dense, not of x.
+  const float* context = nullptr;
+  std::int64_t context_length = 0;
+  // Packed batch: sequences laid end to end without padding. [batch + 1], from 0, never falling: sequence b has the
+  // rows from cu_lengths[b] up to, not with, cu_lengths[b + 1] of x and output, at most `length` of them. Mask, bias
+  // and key_lengths count from the start of the sequence. Weights: [num_heads, cu_lengths[batch], keys], averaged
+  // [cu_lengths[batch], keys]; 0 from the sequence's own keys on. Not with a cache.
+  const std::int64_t* cu_lengths = nullptr;
+  // With cu_lengths and a context: likewise for its rows, at most context_length of them.
+  const std::int64_t* cu_context_lengths = nullptr;
+  // Keys and values of x (of the context) are appended, then the queries attend to all rows in use. With a context and
+  // a context_length of 0 nothing is appended: the encoder's output is projected by the first call only.
+  const LayerCache* cache = nullptr;
+};
+
+// Multi-head attention. One product on weights side by side gives Q, K and V of all heads. Attention reads each head in
+// place from its result; then comes the output projection, if there is one.
 class MultiHeadAttention {
  public:
   // Throws std::invalid_argument naming the member of `config` that is wrong.
@@ -133,13 +178,13 @@ class MultiHeadAttention {
 
   // x: [batch, length, embed_dim], dense. batch or length 0 gives empty results.
   // Rows of queries beyond key_lengths[b] are computed like any other.
-  // Throws std::invalid_argument on bad arguments.
+  // Throws std::invalid_argument on bad arguments, and has then written nothing.
   [[nodiscard]] AttentionResult forward(
       const float* x, std::int64_t batch, std::int64_t length, const ForwardOptions& options = {}) const;
 
-  // The same into the caller's memory: output [batch, length, out_dim], and weights [batch, num_heads, length, length]
-  // or null for none (it decides; options.need_weights is not read). Neither may overlap x. Allocates its scratch: Q, K
-  // and V, and what the output projection reads.
+  // The same into the caller's memory: output [batch, length, out_dim], and weights as in ForwardOptions or null for
+  // none (it decides; options.need_weights is not read). No result may overlap an array that is read, or another
+  // result. Allocates its scratch: Q, K and V, what the output projection reads, and weights of all heads for a mean.
   void forward_into(
       const float* x, std::int64_t batch, std::int64_t length, float* output, float* weights,
       const ForwardOptions& options = {}) const;
@@ -151,13 +196,16 @@ class MultiHeadAttention {
 
  private:
   struct Sizes {
-    std::int64_t embed_dim, num_heads, kv_heads, head_dim;
-    std::int64_t first_key_column;  // of qkv_: Q stands before it
+    std::int64_t embed_dim, kv_dim, num_heads, kv_heads, head_dim;
+    std::int64_t first_key_column;  // of qkv_, if K and V stand there
+    Projection projection;
   };
   static Sizes sizes_of(const MultiHeadConfig& config);
+  LayerParts parts() const;
 
   Sizes sizes_;
-  Linear qkv_;  // columns of Q, K and V side by side
+  Linear qkv_;  // columns of Q, K and V side by side; of Q alone if kv_dim is not embed_dim
+  std::optional<Linear> kv_;  // columns of K and V, then
   std::optional<Linear> out_;
 };
 

@@ -7,9 +7,7 @@
 #include "check/view.hpp"
 
 namespace attn::check {
-namespace {
 
-// cu[0] = 0, and steps of 0 .. most.
 Status cumulative(
     const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name, std::int64_t most) noexcept {
   if (!cu) return {};
@@ -23,6 +21,9 @@ Status cumulative(
           static_cast<long long>(cu[b + 1]));
   return {};
 }
+
+namespace {
+
 
 Status options(const AttentionArgs& a) noexcept {
   // 2^126 keeps scale * log2(e) and the constants made of it in the range of float.

@@ -14,6 +14,10 @@ namespace attn::check {
 // The sizes alone.
 Status sizes(const AttentionArgs& args) noexcept;
 
+// cu[0] = 0, and batch steps of 0 to most, which the caller knows as `most_name`. Null is fine.
+Status cumulative(
+    const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name, std::int64_t most) noexcept;
+
 // The whole of AttentionArgs but the workspace: sizes, pointers, strides, overlap, options, and what `path` serves.
 // `path` is blas or streaming.
 Status attention(const AttentionArgs& args, Path path) noexcept;

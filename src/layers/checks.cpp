@@ -1,6 +1,5 @@
 #include "layers/checks.hpp"
 
-#include <functional>
 #include <limits>
 #include <stdexcept>
 
@@ -38,28 +37,12 @@ void require_parallel(const Parallel* parallel) {
   if (parallel->threads < 1) bad("parallel->threads", "must be at least 1", parallel->threads);
 }
 
-void require_apart(
-    const char* a_name, const float* a, std::size_t a_count, const char* b_name, const float* b, std::size_t b_count) {
-  const std::less<const float*> before;
-  if (a && b && before(a, b + b_count) && before(b, a + a_count))
-    throw std::invalid_argument(std::string(a_name) + " overlaps " + b_name);
-}
-
 std::size_t floats(const char* name, std::int64_t a, std::int64_t b, std::int64_t c) {
   if (saturating_product(a, b, c, sizeof(float)) > std::numeric_limits<std::ptrdiff_t>::max())
     throw std::invalid_argument(
         std::string(name) + ": " + std::to_string(a) + " x " + std::to_string(b) + " x " + std::to_string(c) +
         " floats are more than memory can hold");
   return static_cast<std::size_t>(a * b * c);
-}
-
-void require_rows(std::int64_t batch, std::int64_t length) {
-  if (batch < 0) bad("batch", "must be at least 0", batch);
-  if (length < 0) bad("length", "must be at least 0", length);
-  if (batch > 0 && length > blas::max_size / batch)
-    bad("length",
-        "must be at most " + std::to_string(blas::max_size / batch) + " for a batch of " + std::to_string(batch),
-        length);
 }
 
 }  // namespace attn

@@ -23,14 +23,7 @@ void require_projection(Projection projection);
 // Null, or one that can run tasks.
 void require_parallel(const Parallel* parallel);
 
-// a[a_count] and b[b_count] share no byte. Null has none.
-void require_apart(
-    const char* a_name, const float* a, std::size_t a_count, const char* b_name, const float* b, std::size_t b_count);
-
 // a * b * c, the floats of `name`, if memory can hold them. None is negative.
 std::size_t floats(const char* name, std::int64_t a, std::int64_t b, std::int64_t c = 1);
-
-// The rows of x are one dimension to BLAS.
-void require_rows(std::int64_t batch, std::int64_t length);
 
 }  // namespace attn

@@ -1,4 +1,5 @@
 // The public class Linear. Its products are in projection.cpp.
+#include "check/view.hpp"
 #include "layers/checks.hpp"
 #include "layers/projection.hpp"
 
@@ -34,8 +35,10 @@ void Linear::forward_into(const float* x, std::int64_t rows, float* y, const Par
   if (rows == 0) return;
   require_data("x", x);
   require_data("y", y);
-  require_apart("y", y, floats("y", rows, out_dim_), "x", x, floats("x", rows, in_dim_));
   require_parallel(parallel);
+  check::View inputs[] = {check::view("x", x, static_cast<std::int64_t>(floats("x", rows, in_dim_)))};
+  check::View results[] = {check::view("y", y, static_cast<std::int64_t>(floats("y", rows, out_dim_)))};
+  throw_if_error(check::all_apart(inputs, results));
   Columns{0, out_dim_}.multiply(*this, {x, rows, y, out_dim_}, parallel);
 }
 

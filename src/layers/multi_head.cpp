@@ -1,9 +1,8 @@
-#include <memory>
 #include <stdexcept>
 #include <string>
 
-#include "layers/attend.hpp"
 #include "layers/checks.hpp"
+#include "layers/forward.hpp"
 #include "layers/projection.hpp"
 
 namespace attn {
@@ -14,10 +13,13 @@ MultiHeadAttention::Sizes MultiHeadAttention::sizes_of(const MultiHeadConfig& co
   s.num_heads = config.num_heads;
   s.kv_heads = config.kv_heads == 0 ? config.num_heads : config.kv_heads;
   s.head_dim = config.head_dim;
+  s.kv_dim = config.kv_dim == 0 ? config.embed_dim : config.kv_dim;
+  s.projection = config.projection;
   require_size("embed_dim", s.embed_dim, 1);
   require_size("num_heads", s.num_heads, 1);
   require_size("kv_heads", config.kv_heads, 0);
   require_size("head_dim", config.head_dim, 0);
+  require_size("kv_dim", config.kv_dim, 0);
   if (s.num_heads % s.kv_heads != 0)
     bad("kv_heads", "must divide num_heads (" + std::to_string(s.num_heads) + ")", s.kv_heads);
   if (s.head_dim == 0) {
@@ -38,6 +40,7 @@ MultiHeadAttention::Sizes MultiHeadAttention::sizes_of(const MultiHeadConfig& co
   require_layout(config.layout);
   require_projection(config.projection);
   floats("w_q, w_k and w_v", s.embed_dim, total);
+  floats("w_k and w_v", s.kv_dim, total - columns);
   if (config.w_o) floats("w_o", columns, s.embed_dim);
   // Columns that are multiplied on their own begin at a panel of packed weights.
   const bool packed = config.projection == Projection::tiles;
@@ -45,37 +48,44 @@ MultiHeadAttention::Sizes MultiHeadAttention::sizes_of(const MultiHeadConfig& co
   return s;
 }
 
-namespace {
-
-// embed_dim to Q, K and V side by side: columns [0, num_heads * head_dim), and from first_key_column on.
-Linear side_by_side(
-    const MultiHeadConfig& config, std::int64_t query_columns, std::int64_t first_key, std::int64_t key_columns) {
-  Linear qkv = Columns::zeros(config.embed_dim, first_key + 2 * key_columns, config.projection);
-  Columns{0, query_columns}.set(qkv, config.w_q, config.b_q, config.layout);
-  Columns{first_key, key_columns}.set(qkv, config.w_k, config.b_k, config.layout);
-  Columns{first_key + key_columns, key_columns}.set(qkv, config.w_v, config.b_v, config.layout);
-  return qkv;
-}
-
-}  // namespace
-
 MultiHeadAttention::MultiHeadAttention(const MultiHeadConfig& config)
     : sizes_(sizes_of(config)),
-      qkv_(side_by_side(
-          config, sizes_.num_heads * sizes_.head_dim, sizes_.first_key_column, sizes_.kv_heads * sizes_.head_dim)) {
-  if (config.w_o)
-    out_.emplace(
-        sizes_.num_heads * sizes_.head_dim, sizes_.embed_dim, config.w_o, config.b_o, config.layout, config.projection);
+      qkv_(Columns::zeros(
+          sizes_.embed_dim,
+          sizes_.kv_dim == sizes_.embed_dim ? sizes_.first_key_column + 2 * sizes_.kv_heads * sizes_.head_dim
+                                            : sizes_.num_heads * sizes_.head_dim,
+          sizes_.projection)) {
+  const std::int64_t columns = sizes_.num_heads * sizes_.head_dim, kv_columns = sizes_.kv_heads * sizes_.head_dim;
+  const bool apart = sizes_.kv_dim != sizes_.embed_dim;
+  if (apart) kv_ = Columns::zeros(sizes_.kv_dim, 2 * kv_columns, sizes_.projection);
+  Linear& kv = apart ? *kv_ : qkv_;
+  const std::int64_t first = apart ? 0 : sizes_.first_key_column;
+  Columns{0, columns}.set(qkv_, config.w_q, config.b_q, config.layout);
+  Columns{first, kv_columns}.set(kv, config.w_k, config.b_k, config.layout);
+  Columns{first + kv_columns, kv_columns}.set(kv, config.w_v, config.b_v, config.layout);
+  if (config.w_o) out_.emplace(columns, sizes_.embed_dim, config.w_o, config.b_o, config.layout, sizes_.projection);
+}
+
+LayerParts MultiHeadAttention::parts() const {
+  LayerParts p{};
+  p.embed_dim = sizes_.embed_dim;
+  p.kv_dim = sizes_.kv_dim;
+  p.query_heads = sizes_.num_heads;
+  p.kv_heads = sizes_.kv_heads;
+  p.head_dim = sizes_.head_dim;
+  p.projection = sizes_.projection;
+  p.qkv = &qkv_;
+  p.first_key_column = sizes_.first_key_column;
+  p.kv = kv_ ? &*kv_ : nullptr;
+  p.out = out_ ? &*out_ : nullptr;
+  return p;
 }
 
 AttentionResult MultiHeadAttention::forward(
     const float* x, std::int64_t batch, std::int64_t length, const ForwardOptions& options) const {
-  const ResultSizes sizes =
-      result_sizes({batch, length, sizes_.num_heads, sizes_.kv_heads, sizes_.head_dim, sizes_.first_key_column});
-  if (batch == 0 || length == 0) return {};
-  AttentionResult result;
-  result.output = result_floats(floats("output", batch * length, out_dim()));
-  if (options.need_weights) result.weights = result_floats(sizes.weights);
+  const LayerCall call{x, batch, length, nullptr, nullptr, options};
+  const Extent extent = extent_of(parts(), call, options.need_weights);
+  AttentionResult result{result_floats(extent.output_floats), result_floats(extent.weights_floats)};
   forward_into(x, batch, length, result.output.data(), options.need_weights ? result.weights.data() : nullptr, options);
   return result;
 }
@@ -83,16 +93,7 @@ AttentionResult MultiHeadAttention::forward(
 void MultiHeadAttention::forward_into(
     const float* x, std::int64_t batch, std::int64_t length, float* output, float* weights,
     const ForwardOptions& options) const {
-  const Shape shape{batch, length, sizes_.num_heads, sizes_.kv_heads, sizes_.head_dim, sizes_.first_key_column};
-  const ResultSizes sizes = result_sizes(shape);
-  if (batch == 0 || length == 0) return;
-  require_parallel(options.parallel);
-  if (!out_) return attend(shape, x, qkv_, options, output, weights);
-
-  require_data("output", output);
-  const std::unique_ptr<float[]> heads = scratch_floats(sizes.output);
-  attend(shape, x, qkv_, options, heads.get(), weights);
-  out_->forward_into(heads.get(), batch * length, output, options.parallel);
+  run_layer(parts(), {x, batch, length, output, weights, options});
 }
 
 }  // namespace attn

@@ -53,6 +53,7 @@ void multiply_by_blas(
 }  // namespace
 
 void Columns::multiply(const Linear& linear, const Rows& rows, [[maybe_unused]] const Parallel* parallel) const {
+  if (rows.count == 0) return;
   const float* b = linear.b_.empty() ? nullptr : linear.b_.data() + first;
   multiply_by_blas(rows, {rows.x, linear.in_dim_}, {linear.w_.data() + first, linear.out_dim_}, b, count);
 }

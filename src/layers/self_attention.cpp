@@ -1,8 +1,6 @@
 // The project's seed, SelfAttention.
-#include <utility>
-
-#include "layers/attend.hpp"
 #include "layers/checks.hpp"
+#include "layers/forward.hpp"
 #include "layers/numpy_random.hpp"
 #include "layers/projection.hpp"
 
@@ -22,7 +20,10 @@ Linear zeros_for(std::int64_t embed_dim, std::int64_t head_dim, Projection proje
 }  // namespace
 
 SelfAttention::SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std::uint32_t seed, Projection projection)
-    : embed_dim_(embed_dim), head_dim_(head_dim), qkv_(zeros_for(embed_dim, head_dim, projection)) {
+    : embed_dim_(embed_dim),
+      head_dim_(head_dim),
+      projection_(projection),
+      qkv_(zeros_for(embed_dim, head_dim, projection)) {
   RandomState random(seed);
   std::vector<float> w(static_cast<std::size_t>(embed_dim * head_dim));
   for (std::int64_t part = 0; part < 3; ++part) {
@@ -34,7 +35,10 @@ SelfAttention::SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std:
 SelfAttention::SelfAttention(
     std::int64_t embed_dim, std::int64_t head_dim, const float* w_q, const float* w_k, const float* w_v,
     WeightLayout layout, Projection projection)
-    : embed_dim_(embed_dim), head_dim_(head_dim), qkv_(zeros_for(embed_dim, head_dim, projection)) {
+    : embed_dim_(embed_dim),
+      head_dim_(head_dim),
+      projection_(projection),
+      qkv_(zeros_for(embed_dim, head_dim, projection)) {
   require_data("w_q", w_q);
   require_data("w_k", w_k);
   require_data("w_v", w_v);
@@ -47,13 +51,20 @@ SelfAttention::SelfAttention(
 }
 
 AttentionResult SelfAttention::forward(const float* x, std::int64_t length, const Parallel* parallel) const {
-  const Shape shape{1, length, 1, 1, head_dim_, head_dim_};
-  const ResultSizes sizes = result_sizes(shape);
-  if (length == 0) return {};
-  AttentionResult result{result_floats(sizes.output), result_floats(sizes.weights)};
+  LayerParts parts{};
+  parts.embed_dim = parts.kv_dim = embed_dim_;
+  parts.query_heads = parts.kv_heads = 1;
+  parts.head_dim = parts.first_key_column = head_dim_;
+  parts.projection = projection_;
+  parts.qkv = &qkv_;
   ForwardOptions options;
   options.parallel = parallel;
-  attend(shape, x, qkv_, options, result.output.data(), result.weights.data());
+  LayerCall call{x, 1, length, nullptr, nullptr, options};
+  const Extent extent = extent_of(parts, call, true);
+  AttentionResult result{result_floats(extent.output_floats), result_floats(extent.weights_floats)};
+  call.output = result.output.data();
+  call.weights = result.weights.data();
+  run_layer(parts, call);
   return result;
 }
 

@@ -147,3 +147,69 @@ TEST_CASE("MultiHeadAttention::forward names the argument that is wrong", "[refu
     }
   }
 }
+
+TEST_CASE("Linear names the argument that is wrong", "[refused][layers]") {
+  const std::vector<float> w(64);
+  using attn::Linear;
+  const std::int64_t huge = std::numeric_limits<std::int64_t>::max();
+  CHECK(message_of([&] { Linear(0, 8, w.data()); }) == "in_dim must be at least 1, got 0");
+  CHECK(message_of([&] { Linear(8, -1, w.data()); }) == "out_dim must be at least 1, got -1");
+  CHECK(message_of([&] { Linear(huge, 8, w.data()); }) == "in_dim must be at most 2147483647, got 9223372036854775807");
+  CHECK(contains(message_of([&] { Linear(2147483647, 2147483647, w.data()); }), "w: 2147483647 x 2147483647 x 1"));
+  CHECK(message_of([&] { Linear(8, 8, nullptr); }) == "w is null");
+  const auto layout = static_cast<attn::WeightLayout>(2);
+  const auto projection = static_cast<attn::Projection>(2);
+  CHECK(message_of([&] { Linear(8, 8, w.data(), nullptr, layout); }) == "layout is not a value of WeightLayout, got 2");
+  CHECK(message_of([&] {
+          Linear(8, 8, w.data(), nullptr, attn::WeightLayout::in_out, projection);
+        }) == "projection is not a value of Projection, got 2");
+
+  std::vector<float> y(16, 7.0f);
+  for (const auto by : {attn::Projection::blas, attn::Projection::tiles}) {
+    const Linear linear(8, 8, w.data(), nullptr, attn::WeightLayout::in_out, by);
+    const auto forward = [&](const float* x, std::int64_t rows, float* to, const attn::Parallel* parallel = nullptr) {
+      return message_of([&] { linear.forward_into(x, rows, to, parallel); });
+    };
+    CHECK(forward(w.data(), -1, y.data()) == "rows must be at least 0, got -1");
+    CHECK(forward(w.data(), huge, y.data()) == "rows must be at most 2147483647, got 9223372036854775807");
+    CHECK(forward(nullptr, 2, y.data()) == "x is null");
+    CHECK(forward(w.data(), 2, nullptr) == "y is null");
+    CHECK(forward(nullptr, 0, nullptr) == "no error");
+    CHECK(contains(forward(y.data(), 2, y.data()), "y overlaps x"));
+    CHECK(contains(forward(y.data(), 1, y.data() + 7), "y overlaps x"));
+    attn::Parallel parallel;
+    CHECK(forward(w.data(), 2, y.data(), &parallel) == "parallel->run is null");
+    parallel.run = [](void*, std::int64_t, attn::Parallel::Task, void*) {};
+    parallel.threads = 0;
+    CHECK(forward(w.data(), 2, y.data(), &parallel) == "parallel->threads must be at least 1, got 0");
+    CHECK(y == std::vector<float>(16, 7.0f));
+  }
+}
+
+TEST_CASE("Layers name a projection, a layout and a kv_dim that are wrong", "[refused][layers]") {
+  const std::vector<float> w(64);
+  const auto projection = static_cast<attn::Projection>(-1);
+  const auto layout = static_cast<attn::WeightLayout>(7);
+  const std::string bad_projection = "projection is not a value of Projection, got -1";
+  const std::string bad_layout = "layout is not a value of WeightLayout, got 7";
+  CHECK(message_of([&] { SelfAttention(8, 8, 42, projection); }) == bad_projection);
+  CHECK(message_of([&] { SelfAttention(8, 8, w.data(), w.data(), w.data(), layout); }) == bad_layout);
+  CHECK(message_of([&] {
+          SelfAttention(8, 8, w.data(), w.data(), w.data(), attn::WeightLayout::in_out, projection);
+        }) == bad_projection);
+  MultiHeadConfig config = small_config(w);
+  config.projection = projection;
+  CHECK(message(config) == bad_projection);
+  config = small_config(w);
+  config.layout = layout;
+  CHECK(message(config) == bad_layout);
+  config = small_config(w);
+  config.kv_dim = -1;
+  CHECK(message(config) == "kv_dim must be at least 0, got -1");
+  config.kv_dim = std::numeric_limits<std::int64_t>::max();
+  CHECK(message(config) == "kv_dim must be at most 2147483647, got 9223372036854775807");
+  config.num_heads = 1;
+  config.kv_dim = 2147483647;
+  config.head_dim = 715827882;
+  CHECK(contains(message(config), "w_k and w_v: 2147483647 x 1431655764 x 1 floats"));
+}

@@ -12,6 +12,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/data_file.hpp"
+#include "support/layer.hpp"
 #include "support/random.hpp"
 
 using attn::AttentionResult;
@@ -21,123 +22,19 @@ using attn::MultiHeadConfig;
 using attn::SelfAttention;
 using attn::WeightLayout;
 
+using test::add_biases;
+using test::add_output_projection;
+using test::index;
+using test::Layer;
+using test::make_layer;
+using test::transposed;
+
 namespace {
-
-std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-// Everything that a multi-head layer is made of, with its own memory. Weights are [in, out].
-struct Layer {
-  std::int64_t embed_dim, num_heads, kv_heads, head_dim;
-  std::vector<float> w_q, w_k, w_v, b_q, b_k, b_v, w_o, b_o;  // empty: not there
-
-  MultiHeadConfig config() const {
-    const auto pointer = [](const std::vector<float>& v) { return v.empty() ? nullptr : v.data(); };
-    MultiHeadConfig c;
-    c.embed_dim = embed_dim;
-    c.num_heads = num_heads;
-    c.kv_heads = kv_heads;
-    c.head_dim = head_dim;
-    c.w_q = pointer(w_q);
-    c.w_k = pointer(w_k);
-    c.w_v = pointer(w_v);
-    c.b_q = pointer(b_q);
-    c.b_k = pointer(b_k);
-    c.b_v = pointer(b_v);
-    c.w_o = pointer(w_o);
-    c.b_o = pointer(b_o);
-    return c;
-  }
-};
-
-Layer make_layer(
-    test::Random& random, std::int64_t embed_dim, std::int64_t num_heads, std::int64_t kv_heads,
-    std::int64_t head_dim) {
-  Layer l{embed_dim, num_heads, kv_heads, head_dim, {}, {}, {}, {}, {}, {}, {}, {}};
-  l.w_q = random.normals(index(embed_dim * num_heads * head_dim));
-  l.w_k = random.normals(index(embed_dim * kv_heads * head_dim));
-  l.w_v = random.normals(index(embed_dim * kv_heads * head_dim));
-  for (std::vector<float>* w : {&l.w_q, &l.w_k, &l.w_v})
-    for (float& value : *w) value *= 0.3f;
-  return l;
-}
-
-void add_biases(Layer& l, test::Random& random) {
-  l.b_q = random.normals(index(l.num_heads * l.head_dim));
-  l.b_k = random.normals(index(l.kv_heads * l.head_dim));
-  l.b_v = random.normals(index(l.kv_heads * l.head_dim));
-}
-
-void add_output_projection(Layer& l, test::Random& random, bool with_bias) {
-  l.w_o = random.normals(index(l.num_heads * l.head_dim * l.embed_dim));
-  if (with_bias) l.b_o = random.normals(index(l.embed_dim));
-}
-
-// [rows, columns] to [columns, rows]
-std::vector<float> transposed(const std::vector<float>& w, std::int64_t rows, std::int64_t columns) {
-  std::vector<float> result(w.size());
-  for (std::int64_t i = 0; i < rows; ++i)
-    for (std::int64_t j = 0; j < columns; ++j) result[index(j * rows + i)] = w[index(i * columns + j)];
-  return result;
-}
-
-// y = x W + b
-template <class X>
-std::vector<double> linear(
-    const std::vector<X>& x, std::int64_t rows, const std::vector<float>& w, const std::vector<float>& b,
-    std::int64_t in, std::int64_t out) {
-  std::vector<double> y(index(rows * out));
-  for (std::int64_t r = 0; r < rows; ++r)
-    for (std::int64_t j = 0; j < out; ++j) {
-      double sum = b.empty() ? 0 : static_cast<double>(b[index(j)]);
-      for (std::int64_t i = 0; i < in; ++i)
-        sum += static_cast<double>(x[index(r * in + i)]) * static_cast<double>(w[index(i * out + j)]);
-      y[index(r * out + j)] = sum;
-    }
-  return y;
-}
-
-struct Expected {
-  std::vector<double> output, weights;
-};
-
-Expected expected(
-    const Layer& l, const std::vector<float>& x, std::int64_t batch, std::int64_t length,
-    const ForwardOptions& options) {
-  const std::int64_t rows = batch * length, d = l.head_dim, q_columns = l.num_heads * d, kv_columns = l.kv_heads * d;
-  const std::vector<double> q = linear(x, rows, l.w_q, l.b_q, l.embed_dim, q_columns);
-  const std::vector<double> k = linear(x, rows, l.w_k, l.b_k, l.embed_dim, kv_columns);
-  const std::vector<double> v = linear(x, rows, l.w_v, l.b_v, l.embed_dim, kv_columns);
-  std::vector<double> attended(index(rows * q_columns)), weights(index(batch * l.num_heads * length * length));
-  for (std::int64_t b = 0; b < batch; ++b)
-    for (std::int64_t h = 0; h < l.num_heads; ++h)
-      for (std::int64_t t = 0; t < length; ++t) {
-        const std::int64_t kv = h / (l.num_heads / l.kv_heads);
-        std::int64_t keys = options.key_lengths ? options.key_lengths[b] : length;
-        if (options.causal) keys = std::min(keys, t + 1);
-        double* row = weights.data() + ((b * l.num_heads + h) * length + t) * length;
-        double sum = 0;
-        for (std::int64_t j = 0; j < keys; ++j) {
-          double score = 0;
-          for (std::int64_t e = 0; e < d; ++e)
-            score += q[index((b * length + t) * q_columns + h * d + e)] *
-                k[index((b * length + j) * kv_columns + kv * d + e)];
-          sum += row[j] = std::exp(score / std::sqrt(static_cast<double>(d)));
-        }
-        for (std::int64_t j = 0; j < keys; ++j) {
-          row[j] /= sum;
-          for (std::int64_t e = 0; e < d; ++e)
-            attended[index((b * length + t) * q_columns + h * d + e)] +=
-                row[j] * v[index((b * length + j) * kv_columns + kv * d + e)];
-        }
-      }
-  if (!l.w_o.empty()) attended = linear(attended, rows, l.w_o, l.b_o, q_columns, l.embed_dim);
-  return {attended, weights};
-}
 
 // With and without weights.
 void check(const Layer& l, std::int64_t batch, std::int64_t length, ForwardOptions options, test::Random& random) {
   const std::vector<float> x = random.normals(index(batch * length * l.embed_dim));
-  const Expected want = expected(l, x, batch, length, options);
+  const test::LayerResult want = test::expected(l, x.data(), batch, length, options);
   const MultiHeadAttention layer(l.config());
   CHECK(layer.out_dim() == (l.w_o.empty() ? l.num_heads * l.head_dim : l.embed_dim));
 
@@ -219,7 +116,7 @@ TEST_CASE("SelfAttention is one head of MultiHeadAttention", "[right][layers]") 
   for (const std::int64_t length : {1, 2, 30}) {
     const Layer l = make_layer(random, 12, 1, 1, 20);
     const std::vector<float> x = random.normals(index(length * 12));
-    const Expected want = expected(l, x, 1, length, {});
+    const test::LayerResult want = test::expected(l, x.data(), 1, length, {});
     const AttentionResult result =
         SelfAttention(12, 20, l.w_q.data(), l.w_k.data(), l.w_v.data()).forward(x.data(), length);
     CHECK(test::difference(result.output, want.output, 1e-5) == "");
@@ -231,7 +128,10 @@ TEST_CASE("SelfAttention is one head of MultiHeadAttention", "[right][layers]") 
 
 TEST_CASE("Two heads of MiniLM give NumPy's output and weights", "[right][layers]") {
   const test::DataFile file = test::read_data_file(ATTN_TEST_DATA "/minilm_layer0_heads01.txt");
-  Layer l{384, file.integer("num_heads"), 0, file.integer("head_dim"), {}, {}, {}, {}, {}, {}, {}, {}};
+  Layer l{};
+  l.embed_dim = l.kv_dim = 384;
+  l.num_heads = file.integer("num_heads");
+  l.head_dim = file.integer("head_dim");
   l.w_q = file.array("W_q").floats();
   l.w_k = file.array("W_k").floats();
   l.w_v = file.array("W_v").floats();

@@ -1,0 +1,79 @@
+// Linear against a sum in double.
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "attn/layers.hpp"
+#include "support/catch.hpp"
+#include "support/compare.hpp"
+#include "support/guard.hpp"
+#include "support/layer.hpp"
+#include "support/random.hpp"
+
+using attn::Linear;
+using attn::Projection;
+using attn::WeightLayout;
+using test::index;
+
+TEST_CASE("Linear: y = x W + b", "[right][layers]") {
+  test::Random random(80);
+  CAPTURE(random.seed());
+  struct Sizes {
+    std::int64_t rows, in, out;
+  };
+  for (const Sizes s :
+       {Sizes{1, 1, 1}, {1, 40, 33}, {2, 3, 16}, {5, 17, 31}, {7, 64, 48}, {70, 33, 100}, {13, 600, 65}})
+    for (const Projection projection : {Projection::blas, Projection::tiles})
+      for (const bool with_bias : {false, true}) {
+        CAPTURE(s.rows, s.in, s.out, static_cast<int>(projection), with_bias);
+        const std::vector<float> x = random.normals(index(s.rows * s.in)), w = random.normals(index(s.in * s.out)),
+                                 b = random.normals(index(with_bias ? s.out : 0)), t = test::transposed(w, s.in, s.out);
+        const std::vector<double> want = test::linear(x.data(), s.rows, w, b, {s.in, s.out});
+        const float* bias = with_bias ? b.data() : nullptr;
+        const Linear linear(s.in, s.out, w.data(), bias, WeightLayout::in_out, projection);
+        const Linear other(s.in, s.out, t.data(), bias, WeightLayout::out_in, projection);
+        CHECK(linear.in_dim() == s.in);
+        CHECK(linear.out_dim() == s.out);
+        std::vector<float> y(want.size(), std::numeric_limits<float>::quiet_NaN()), y_other = y;
+        linear.forward_into(x.data(), s.rows, y.data());
+        other.forward_into(x.data(), s.rows, y_other.data());
+        CHECK(test::difference(y, want, 1e-4) == "");
+        CHECK(test::bits_equal(y, y_other));
+      }
+}
+
+TEST_CASE("Linear keeps its own copy, and copies are whole", "[right][layers]") {
+  test::Random random(81);
+  CAPTURE(random.seed());
+  for (const Projection projection : {Projection::blas, Projection::tiles}) {
+    const std::vector<float> x = random.normals(3 * 20);
+    std::vector<float> w = random.normals(20 * 18), b = random.normals(18), y(3 * 18), again(3 * 18);
+    Linear linear(20, 18, w.data(), b.data(), WeightLayout::in_out, projection);
+    linear.forward_into(x.data(), 3, y.data());
+    std::fill(w.begin(), w.end(), 0.0f);
+    std::fill(b.begin(), b.end(), 0.0f);
+    const Linear copy = linear;
+    linear = Linear(20, 18, w.data());
+    copy.forward_into(x.data(), 3, again.data());
+    CHECK(test::bits_equal(y, again));
+  }
+}
+
+TEST_CASE("Linear reads and writes nothing outside x and y", "[inside][layers]") {
+  test::Random random(82);
+  CAPTURE(random.seed());
+  for (const Projection projection : {Projection::blas, Projection::tiles})
+    for (const test::Edge edge : {test::Edge::before, test::Edge::after})
+      for (const std::int64_t rows : {1, 2, 13})
+        for (const std::int64_t out : {1, 15, 17, 40}) {
+          const std::int64_t in = 19;
+          const std::vector<float> w = random.normals(index(in * out)), b = random.normals(index(out)),
+                                   values = random.normals(index(rows * in));
+          test::GuardedFloats x(values.size(), edge), y(index(rows * out), edge);
+          std::copy(values.begin(), values.end(), x.begin());
+          Linear(in, out, w.data(), b.data(), WeightLayout::in_out, projection).forward_into(x.data(), rows, y.data());
+          const std::vector<double> want = test::linear(values.data(), rows, w, b, {in, out});
+          CHECK(test::difference(std::vector<float>(y.begin(), y.end()), want, 1e-4) == "");
+        }
+}
