@@ -145,6 +145,29 @@ struct Scratch {
   bool multiplied = false;
 };
 
+// ---- A projection ----
+
+// Weights of a projection are packed into panels of this many columns, whatever the instruction set.
+inline constexpr std::ptrdiff_t panel_columns = lane_count;
+
+// y = x W + bias: some rows and columns of it.
+struct Projected {
+  // [rows, in], x_stride floats apart; not y.
+  const float* x = nullptr;
+  std::ptrdiff_t x_stride = 0;
+  std::ptrdiff_t rows = 0;
+  // At least 1.
+  std::ptrdiff_t in = 0;
+  // [panels][in][panel_columns], of the columns rounded up to whole panels. 64-byte aligned, for speed only.
+  const float* panels = nullptr;
+  // As many floats as the panels have columns.
+  const float* bias = nullptr;
+  std::ptrdiff_t columns = 0;
+  // [rows, columns], y_stride floats apart: nothing else is read or written.
+  float* y = nullptr;
+  std::ptrdiff_t y_stride = 0;
+};
+
 struct Kernels {
   const char* name;
 
@@ -207,6 +230,11 @@ struct Kernels {
   void (*weigh)(const float* p, float factor, std::ptrdiff_t n, float* weights, float* sums);
   // out[i] = o[i] / sum for n floats; 0 where sum is 0; NaN as 0x7fc00000, never -0. Is all of out finite?
   bool (*finish_row)(const float* o, float sum, float* out, std::ptrdiff_t n);
+
+  // ---- A projection ----
+
+  // y[r][n] = one fma chain over k = 0, 1, 2, ... of x[r][k] * w[k][n], from bias[n]; NaN as 0x7fc00000.
+  void (*project)(const Projected& args);
 };
 
 extern const Kernels scalar, avx2, avx512, neon;

@@ -6,6 +6,7 @@
 #include "finite.hpp"
 #include "kernels.hpp"
 #include "pack.hpp"
+#include "project.hpp"
 #include "softmax.hpp"
 
 namespace attn::simd {
@@ -40,6 +41,7 @@ constexpr Kernels make_kernels(const char* name) {
   k.merge = merge<Lanes>;
   k.weigh = weigh<Lanes>;
   k.finish_row = finish_row<Lanes>;
+  k.project = project<Lanes>;
   return k;
 }
 

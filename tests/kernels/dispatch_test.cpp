@@ -130,7 +130,7 @@ TEST_CASE("dispatch: no kernel of a table is left out", "[kernels][dispatch]") {
   // clang-format off
   const auto& [name, tile_rows, panel_keys, in_place_rows, in_place_flop_per_ns, packed_flop_per_ns, exp_scaled, softmax_rows, widen, narrow, step_scores,
                all_finite, mask_to_bits, bias_to_bits, pack_keys, pack_values, multiply_keys, attend, merge, weigh,
-               finish_row] = test::active_kernels();
+               finish_row, project] = test::active_kernels();
   // clang-format on
   CHECK(tile_rows > 0);
   CHECK(in_place_flop_per_ns > 0);
@@ -138,7 +138,7 @@ TEST_CASE("dispatch: no kernel of a table is left out", "[kernels][dispatch]") {
   CHECK(panel_keys % attn::simd::lane_count == 0);
   CHECK(in_place_rows > 0);
   const bool complete = name && exp_scaled && softmax_rows && widen && narrow && step_scores && all_finite &&
-      mask_to_bits && bias_to_bits && pack_keys && pack_values && multiply_keys && attend && merge && weigh && finish_row;
+      mask_to_bits && bias_to_bits && pack_keys && pack_values && multiply_keys && attend && merge && weigh && finish_row && project;
   CHECK(complete);
 }
 
