@@ -6,6 +6,7 @@
 #include "attn/macros_off.h"
 // No macro has a name that stands below, until macros_on.h.
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -53,8 +54,8 @@ class Linear {
 
   std::int64_t in_dim_, out_dim_;
   Projection projection_;
-  std::vector<float> w_;  // as src/layers/projection.hpp says for each Projection
-  std::vector<float> b_;  // [out_dim], or empty
+  std::shared_ptr<float> w_;  // never changed: copies share it. As src/layers/projection.hpp says
+  std::vector<float> b_;
 };
 
 // What forward returns. Both are dense float32.

@@ -2,11 +2,18 @@
 #include "check/view.hpp"
 #include "layers/checks.hpp"
 #include "layers/projection.hpp"
+#include "layers/tiles.hpp"
 
 namespace attn {
 
 Linear::Linear(std::int64_t in_dim, std::int64_t out_dim, Projection projection)
-    : in_dim_(in_dim), out_dim_(out_dim), projection_(projection), w_(floats("w", in_dim, out_dim)) {}
+    : in_dim_(in_dim), out_dim_(out_dim), projection_(projection) {
+  if (projection == Projection::tiles) {
+    out_dim = tiles::packed_columns(out_dim);
+    b_.resize(static_cast<std::size_t>(out_dim));
+  }
+  w_ = weight_floats(floats("w", in_dim, out_dim));
+}
 
 namespace {
 

@@ -1,10 +1,12 @@
 #include "layers/projection.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "blas/blas.hpp"
 #include "layers/checks.hpp"
 #include "layers/huge_pages.hpp"
+#include "layers/tiles.hpp"
 
 namespace attn {
 
@@ -22,19 +24,30 @@ std::unique_ptr<float[]> scratch_floats(std::size_t count) {
   return scratch;
 }
 
+std::shared_ptr<float> weight_floats(std::size_t count) {
+  constexpr std::align_val_t line{64};
+  std::shared_ptr<float> weights(
+      static_cast<float*>(::operator new(count * sizeof(float), line)), [](float* w) { ::operator delete(w, line); });
+  prefer_huge_pages(weights.get(), count * sizeof(float));
+  std::fill_n(weights.get(), count, 0.0f);
+  return weights;
+}
+
 Linear Columns::zeros(std::int64_t in_dim, std::int64_t out_dim, Projection projection) {
   return Linear(in_dim, out_dim, projection);
 }
 
 void Columns::set(Linear& linear, const float* w, const float* b, WeightLayout layout) const {
   const std::int64_t in = linear.in_dim_, out = linear.out_dim_;
-  float* to = linear.w_.data() + first;
+  if (b) {
+    if (linear.b_.empty()) linear.b_.resize(static_cast<std::size_t>(out));
+    std::copy_n(b, count, linear.b_.data() + first);
+  }
+  if (linear.projection_ == Projection::tiles) return tiles::pack(w, layout, in, first, count, linear.w_.get());
+  float* to = linear.w_.get() + first;
   for (std::int64_t i = 0; i < in; ++i)
     for (std::int64_t j = 0; j < count; ++j)
       to[i * out + j] = layout == WeightLayout::in_out ? w[i * count + j] : w[j * in + i];
-  if (!b) return;
-  linear.b_.resize(static_cast<std::size_t>(out));
-  std::copy_n(b, count, linear.b_.data() + first);
 }
 
 namespace {
@@ -52,10 +65,13 @@ void multiply_by_blas(
 
 }  // namespace
 
-void Columns::multiply(const Linear& linear, const Rows& rows, [[maybe_unused]] const Parallel* parallel) const {
+void Columns::multiply(const Linear& linear, const Rows& rows, const Parallel* parallel) const {
   if (rows.count == 0) return;
+  const std::int64_t in = linear.in_dim_;
+  if (linear.projection_ == Projection::tiles)
+    return tiles::multiply({linear.w_.get() + first * in, linear.b_.data() + first, in, count}, rows, parallel);
   const float* b = linear.b_.empty() ? nullptr : linear.b_.data() + first;
-  multiply_by_blas(rows, {rows.x, linear.in_dim_}, {linear.w_.data() + first, linear.out_dim_}, b, count);
+  multiply_by_blas(rows, {rows.x, in}, {linear.w_.get() + first, linear.out_dim_}, b, count);
 }
 
 }  // namespace attn

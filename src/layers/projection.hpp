@@ -2,7 +2,8 @@
 //
 // Linear::w_ is, for
 //   Projection::blas:  W[in, out], row-major
-//   Projection::tiles: until its kernel is there, the same
+//   Projection::tiles: panels of column_step columns, [out / column_step rounded up][in][column_step], and b_ is as
+//   long
 #pragma once
 
 #include <cstddef>
@@ -18,6 +19,8 @@ namespace attn {
 std::vector<float> result_floats(std::size_t count);
 // Not initialised, likewise.
 std::unique_ptr<float[]> scratch_floats(std::size_t count);
+// Zeros, likewise, 64-byte aligned.
+std::shared_ptr<float> weight_floats(std::size_t count);
 
 // Where a range of columns that is multiplied on its own may begin: at multiples of it.
 inline constexpr std::int64_t column_step = 16;
