@@ -130,6 +130,17 @@ class MultiHeadConfig(c.Structure):
         *members(c.c_int64, "embed_dim", "num_heads", "kv_heads", "head_dim"),
         *members(c.c_int32, "layout"),
         *members(c.c_void_p, "w_q", "w_k", "w_v", "b_q", "b_k", "b_v", "w_o", "b_o"),
+        *members(c.c_int64, "kv_dim"),
+        *members(c.c_int32, "projection"),
+    ]
+
+
+class LayerCache(c.Structure):
+    _fields_ = [
+        *members(c.c_size_t, "size"),
+        *members(Output, "key", "value"),
+        *members(c.c_int64, "capacity"),
+        *members(c.c_void_p, "lengths"),
     ]
 
 
@@ -139,6 +150,13 @@ class ForwardOptions(c.Structure):
         *members(c.c_void_p, "key_lengths"),
         *members(c.c_int32, "causal"),
         *members(c.POINTER(Parallel), "parallel"),
+        *members(c.c_int32, "bottom_right", "average_weights", "path"),
+        *members(Mask, "mask"),
+        *members(Bias, "bias"),
+        *members(c.c_void_p, "context"),
+        *members(c.c_int64, "context_length"),
+        *members(c.c_void_p, "cu_lengths", "cu_context_lengths"),
+        *members(c.POINTER(LayerCache), "cache"),
     ]
 
 
@@ -159,6 +177,12 @@ PROTOTYPES = {
     "attn_thread_pool_create_with": (c.c_void_p, [c.POINTER(ThreadPoolOptions), *MESSAGE]),
     "attn_thread_pool_parallel": (Parallel, [c.c_void_p]),
     "attn_thread_pool_destroy": (None, [c.c_void_p]),
+    "attn_linear_create": (c.c_void_p, [*[c.c_int64] * 2, *[c.c_void_p] * 2, *[c.c_int32] * 2, *MESSAGE]),
+    "attn_linear_forward": (
+        c.c_int,
+        [c.c_void_p, c.c_void_p, c.c_int64, c.c_void_p, c.POINTER(Parallel), *MESSAGE],
+    ),
+    "attn_linear_destroy": (None, [c.c_void_p]),
     "attn_multi_head_create": (c.c_void_p, [c.POINTER(MultiHeadConfig), *MESSAGE]),
     "attn_multi_head_forward": (
         c.c_int,

@@ -191,8 +191,19 @@ attn_thread_pool* attn_thread_pool_create_with(
 attn_parallel attn_thread_pool_parallel(attn_thread_pool* pool);
 void attn_thread_pool_destroy(attn_thread_pool* pool);
 
-/* layers.hpp: MultiHeadAttention. */
+/* layers.hpp: Linear and MultiHeadAttention. */
 enum { ATTN_WEIGHTS_IN_OUT = 0, ATTN_WEIGHTS_OUT_IN = 1 };
+enum { ATTN_PROJECTION_BLAS = 0, ATTN_PROJECTION_TILES = 1 };
+
+/* Null on failure. The weights are copied; destroying null is fine. b may be null, and so may parallel. */
+typedef struct attn_linear attn_linear;
+attn_linear* attn_linear_create(
+    int64_t in_dim, int64_t out_dim, const float* w, const float* b, int32_t layout, int32_t projection, char* message,
+    size_t message_size);
+attn_status_code attn_linear_forward(
+    const attn_linear* layer, const float* x, int64_t rows, float* y, const attn_parallel* parallel, char* message,
+    size_t message_size);
+void attn_linear_destroy(attn_linear* layer);
 
 typedef struct attn_multi_head_config {
   size_t size;
@@ -209,20 +220,40 @@ typedef struct attn_multi_head_config {
   const float* b_v;
   const float* w_o;
   const float* b_o;
+  int64_t kv_dim;
+  int32_t projection;
 } attn_multi_head_config;
+
+typedef struct attn_layer_cache {
+  size_t size;
+  attn_output key;
+  attn_output value;
+  int64_t capacity;
+  int64_t* lengths;
+} attn_layer_cache;
 
 typedef struct attn_forward_options {
   size_t size;
   const int64_t* key_lengths;
   int32_t causal;
   const attn_parallel* parallel;
+  int32_t bottom_right; /* 1: Alignment::bottom_right, else top_left */
+  int32_t average_weights; /* 0 or 1 */
+  int32_t path;
+  attn_mask mask;
+  attn_bias bias;
+  const float* context;
+  int64_t context_length;
+  const int64_t* cu_lengths;
+  const int64_t* cu_context_lengths;
+  const attn_layer_cache* cache;
 } attn_forward_options;
 
 /* Null on failure. The weights are copied; destroying null is fine. */
 typedef struct attn_multi_head attn_multi_head;
 attn_multi_head* attn_multi_head_create(const attn_multi_head_config* config, char* message, size_t message_size);
-/* output: [batch, length, out_dim]; weights: [batch, num_heads, length, length], or null if they are not wanted.
- * options may be null. */
+/* output: [batch, length, out_dim]; weights: as ForwardOptions says, or null if they are not wanted. options may be
+ * null. */
 attn_status_code attn_multi_head_forward(
     const attn_multi_head* layer, const float* x, int64_t batch, int64_t length, const attn_forward_options* options,
     float* output, float* weights, char* message, size_t message_size);

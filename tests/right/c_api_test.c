@@ -317,7 +317,10 @@ static void test_null_handles(void) {
   config.embed_dim = config.num_heads = 1;
   config.w_q = config.w_k = config.w_v = x;
   attn_multi_head* layer = attn_multi_head_create(&config, NULL, 0);
-  const attn_forward_options options = {sizeof options, NULL, 0, &parallel};
+  attn_forward_options options;
+  memset(&options, 0, sizeof options);
+  options.size = sizeof options;
+  options.parallel = &parallel;
   CHECK(attn_multi_head_forward(layer, x, 1, 1, &options, y, NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
   CHECK(strstr(message, "parallel->run is null") != NULL && y[0] == 7);
   attn_multi_head_destroy(layer);
@@ -457,13 +460,29 @@ static void test_multi_head(void) {
   linear(mixed, w[3], b[3], BATCH * T, E, result);
   for (int i = 0; i < BATCH * T * E; ++i) want[i] = (float)result[i];
 
-  attn_multi_head_config config = {sizeof config, E,    H,    0,    0,   ATTN_WEIGHTS_OUT_IN, w[0], w[1], w[2],
-                                   b[0],          b[1], b[2], w[3], b[3]};
+  attn_multi_head_config config;
+  memset(&config, 0, sizeof config);
+  config.size = sizeof config;
+  config.embed_dim = E;
+  config.num_heads = H;
+  config.layout = ATTN_WEIGHTS_OUT_IN;
+  config.w_q = w[0];
+  config.w_k = w[1];
+  config.w_v = w[2];
+  config.b_q = b[0];
+  config.b_k = b[1];
+  config.b_v = b[2];
+  config.w_o = w[3];
+  config.b_o = b[3];
   attn_multi_head* layer = attn_multi_head_create(&config, message, sizeof message);
   CHECK(layer != NULL && message[0] == '\0');
   if (layer) {
     memset(w, 0, sizeof w); /* they were copied */
-    const attn_forward_options options = {sizeof options, lengths, 1, NULL};
+    attn_forward_options options;
+    memset(&options, 0, sizeof options);
+    options.size = sizeof options;
+    options.key_lengths = lengths;
+    options.causal = 1;
     CHECK(attn_multi_head_forward(layer, x, BATCH, T, &options, y, NULL, message, sizeof message) == ATTN_OK);
     CHECK(message[0] == '\0');
     CHECK(largest_difference(y, want, BATCH * T * E) < 1e-5);
@@ -472,6 +491,40 @@ static void test_multi_head(void) {
     CHECK(largest_difference(y, want, BATCH * T * E) < 1e-5);
     CHECK(weights[0] == 1.0f); /* the first token sees itself alone */
     CHECK(attn_multi_head_forward(layer, x, BATCH, T, NULL, y, NULL, NULL, 0) == ATTN_OK);
+
+    /* An older header ended behind `parallel`. */
+    options.size = offsetof(attn_forward_options, bottom_right);
+    options.cache = (const attn_layer_cache*)(const void*)x;
+    memset(y, 0, sizeof y);
+    CHECK(attn_multi_head_forward(layer, x, BATCH, T, &options, y, NULL, NULL, 0) == ATTN_OK);
+    CHECK(largest_difference(y, want, BATCH * T * E) < 1e-5);
+
+    /* Token by token, through a cache of its own type and layout. */
+    static float cache_keys[BATCH * T * E], cache_values[BATCH * T * E];
+    int64_t used[BATCH] = {0, 0};
+    const attn_layer_cache cache = {
+        sizeof cache, {cache_keys, ATTN_F32, T * E, HD, E}, {cache_values, ATTN_F32, T * E, HD, E}, T, used};
+    options.size = sizeof options;
+    options.key_lengths = NULL;
+    options.cache = &cache;
+    for (int t = 0; t < T; ++t) {
+      static float token[BATCH * E];
+      for (int n = 0; n < BATCH; ++n) memcpy(token + n * E, x + (n * T + t) * E, E * sizeof(float));
+      CHECK(attn_multi_head_forward(layer, token, BATCH, 1, &options, y, NULL, message, sizeof message) == ATTN_OK);
+      CHECK(used[0] == t + 1 && used[1] == t + 1);
+      CHECK(largest_difference(y, want + t * E, E) < 1e-5);
+    }
+    CHECK(
+        attn_multi_head_forward(layer, x, BATCH, 1, &options, y, NULL, message, sizeof message) ==
+        ATTN_INVALID_ARGUMENT);
+    CHECK(strstr(message, "cache->capacity") != NULL && used[0] == T);
+    attn_layer_cache unsized = cache;
+    unsized.size = 0;
+    options.cache = &unsized;
+    CHECK(
+        attn_multi_head_forward(layer, x, BATCH, 1, &options, y, NULL, message, sizeof message) ==
+        ATTN_INVALID_ARGUMENT);
+    CHECK(strstr(message, "options->cache->size") != NULL);
 
     CHECK(
         attn_multi_head_forward(layer, NULL, BATCH, T, NULL, y, NULL, message, sizeof message) ==
@@ -486,6 +539,39 @@ static void test_multi_head(void) {
   config.num_heads = 5; /* 12 / 5 is not whole */
   CHECK(attn_multi_head_create(&config, message, sizeof message) == NULL);
   CHECK(message[0] != '\0');
+}
+
+static void test_linear(void) {
+  enum { ROWS = 3, DIM = 20 };
+  static float x[ROWS * DIM], w[DIM * DIM], b[DIM], y[ROWS * DIM], want[ROWS * DIM];
+  static double result[ROWS * DIM];
+  char message[256];
+  fill(x, ROWS * DIM, 30);
+  fill(w, DIM * DIM, 31);
+  fill(b, DIM, 32);
+  for (int projection = ATTN_PROJECTION_BLAS; projection <= ATTN_PROJECTION_TILES; ++projection)
+    for (int with_bias = 0; with_bias < 2; ++with_bias) {
+      linear(x, w, with_bias ? b : NULL, ROWS, DIM, result);
+      for (int i = 0; i < ROWS * DIM; ++i) want[i] = (float)result[i];
+      attn_linear* layer = attn_linear_create(
+          DIM, DIM, w, with_bias ? b : NULL, ATTN_WEIGHTS_OUT_IN, projection, message, sizeof message);
+      CHECK(layer != NULL && message[0] == '\0');
+      memset(y, 0, sizeof y);
+      CHECK(attn_linear_forward(layer, x, ROWS, y, NULL, message, sizeof message) == ATTN_OK);
+      CHECK(largest_difference(y, want, ROWS * DIM) < 1e-5);
+      CHECK(attn_linear_forward(layer, x, -1, y, NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+      CHECK(strstr(message, "rows") != NULL);
+      const attn_parallel none = attn_thread_pool_parallel(NULL);
+      CHECK(attn_linear_forward(layer, x, ROWS, y, &none, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+      CHECK(strstr(message, "parallel->run is null") != NULL);
+      attn_linear_destroy(layer);
+    }
+  attn_linear_destroy(NULL);
+  CHECK(attn_linear_forward(NULL, x, 1, y, NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "layer is null") != NULL);
+  CHECK(attn_linear_create(DIM, 0, w, NULL, 0, 0, message, sizeof message) == NULL && strstr(message, "out_dim"));
+  CHECK(attn_linear_create(DIM, DIM, w, NULL, 2, 0, message, sizeof message) == NULL && strstr(message, "layout"));
+  CHECK(attn_linear_create(DIM, DIM, w, NULL, 0, 2, message, sizeof message) == NULL && strstr(message, "projection"));
 }
 
 /* ---- Instruction sets and version ---- */
@@ -536,6 +622,7 @@ int main(void) {
   test_threads();
   test_softmax();
   test_multi_head();
+  test_linear();
   test_isas();
   if (failures == 0) printf("the C interface is as attn.h says\n");
   return failures == 0 ? 0 : 1;
