@@ -206,6 +206,17 @@ TEST_CASE("layer options: a cache", "[refused][layers]") {
   CHECK(contains(with([](LayerCache&) {}), "mask: a stride of 9223372036854775807"));
 }
 
+TEST_CASE("layer options: a cache that only the BLAS path refuses is not written to", "[refused][layers]") {
+  Call c;
+  c.memory.lengths = {0, 0};
+  c.cache.key.row_stride = std::int64_t{1} << 40;  // row 0 is in memory, and no other is ever reached
+  c.options.cache = &c.cache;
+  c.options.path = attn::Path::blas;
+  const std::int64_t one_row[] = {1, 0};
+  c.options.key_lengths = one_row;
+  CHECK(contains(c.message(), "key.row_stride is more than BLAS's int can hold, got 1099511627776"));
+}
+
 TEST_CASE("layer options: results that overlap", "[refused][layers]") {
   Call c;
   const auto forward = [&](float* output, float* weights) {

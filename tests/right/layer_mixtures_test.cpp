@@ -103,7 +103,7 @@ TEST_CASE("layer mixtures", "[right][layers]") {
   check_mixtures(random, true, false);
 }
 
-TEST_CASE("layer mixtures: weights of packed batches", "[.needs_packed_weights]") {
+TEST_CASE("layer mixtures: weights of packed batches", "[right][.needs_packed_weights]") {
   test::Random random(71);
   CAPTURE(random.seed());
   check_mixtures(random, true, true);

@@ -77,7 +77,7 @@ TEST_CASE("layer: packed batches", "[right][layers]") {
   check_all(random, false);
 }
 
-TEST_CASE("layer: weights of packed batches", "[.needs_packed_weights]") {
+TEST_CASE("layer: weights of packed batches", "[right][.needs_packed_weights]") {
   test::Random random(61);
   CAPTURE(random.seed());
   check_all(random, true);
