@@ -48,6 +48,13 @@ std::pair<std::int64_t, std::int64_t> place_of(const Batch& batch, std::int64_t 
   return {b * batch.length, batch.lengths ? batch.lengths[b] : batch.length};
 }
 
+std::int64_t longest(const Batch& batch) {
+  std::int64_t length = batch.cu_lengths ? 0 : batch.length;
+  for (std::int64_t b = 0; batch.cu_lengths && b < batch.batch; ++b)
+    length = std::max(length, place_of(batch, b).second);
+  return length;
+}
+
 void check(const Batch& batch, const Weights& weights) {
   const auto fail = [](std::int64_t b, const std::string& what) {
     throw std::invalid_argument("sequence " + std::to_string(b) + " " + what);
@@ -138,13 +145,8 @@ void Encoder::run_layer(const Layer& layer, const Batch& batch, std::int64_t row
   attn::ForwardOptions options;
   options.parallel = parallel;
   options.key_lengths = batch.cu_lengths ? nullptr : batch.lengths;
-  for (std::int64_t b = 0; batch.cu_lengths && b < batch.batch; ++b) {
-    const auto [first, count] = place_of(batch, b);
-    const std::int64_t at = first * weights_.width;
-    layer.attention.forward_into(x_.data() + at, 1, count, attended_.data() + at, nullptr, options);
-  }
-  if (!batch.cu_lengths)
-    layer.attention.forward_into(x_.data(), batch.batch, batch.length, attended_.data(), nullptr, options);
+  options.cu_lengths = batch.cu_lengths;
+  layer.attention.forward_into(x_.data(), batch.batch, longest(batch), attended_.data(), nullptr, options);
   const std::int64_t threads = parallel ? parallel->threads : 1;
   if (threads > 1 && rows < threads * task_rows) return finish_rows_together(layer, rows, parallel);
   grown(hidden_, threads * task_rows, weights_.hidden);
