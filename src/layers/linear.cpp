@@ -22,6 +22,7 @@ std::int64_t checked(
     std::int64_t in_dim, std::int64_t out_dim, const float* w, WeightLayout layout, Projection projection) {
   require_size("in_dim", in_dim, 1);
   require_size("out_dim", out_dim, 1);
+  floats("w", in_dim, out_dim);
   require_data("w", w);
   require_layout(layout);
   require_projection(projection);

@@ -1,5 +1,6 @@
 // How a layer's tokens are spread over calls changes no bit: one by one through a cache, in chunks or at once; in a
-// packed batch or a padded one. With the BLAS's projections every product here is exact, as in layers_test.cpp.
+// packed batch or a padded one; on which instruction set, with how many threads. With Projection::tiles that holds for
+// any data. With the BLAS's projections every product here is exact, as in layers_test.cpp.
 #include <algorithm>
 #include <cstdint>
 #include <vector>
@@ -7,6 +8,8 @@
 #include "attn/layers.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/hashes.hpp"
+#include "support/isas.hpp"
 #include "support/layer_call.hpp"
 #include "support/random.hpp"
 
@@ -130,4 +133,116 @@ TEST_CASE("layer bits: a context projected once is one that is projected by each
     options.context_length = 0;
   }
   CHECK(test::bits_difference(got, want) == "");
+}
+
+// ---- Projection::tiles: any data ----
+
+namespace {
+
+std::vector<float> any(test::Random& random, std::int64_t count) { return random.normals(index(count)); }
+
+test::Layer any_layer(test::Random& random, std::int64_t head_dim, std::int64_t kv_dim = 0) {
+  test::Layer l = test::make_layer(random, embed_dim, 4, 2, head_dim, kv_dim);
+  test::add_biases(l, random);
+  test::add_output_projection(l, random, true);
+  l.projection = attn::Projection::tiles;
+  return l;
+}
+
+// Threads that run the last task first.
+attn::Parallel backwards() {
+  attn::Parallel p;
+  p.threads = 3;
+  p.run = [](void*, std::int64_t count, attn::Parallel::Task task, void* argument) {
+    for (std::int64_t i = count; i-- > 0;) task(argument, i);
+  };
+  return p;
+}
+
+}  // namespace
+
+TEST_CASE("layer bits: tiles, token by token through a cache is at once", "[same_bits][layers]") {
+  test::Random random(110);
+  CAPTURE(random.seed());
+  for (const std::int64_t head_dim : {16, 13}) {
+    const test::Layer l = any_layer(random, head_dim);
+    for (const std::int64_t length : {40, 530}) check_steps(l, any(random, length * embed_dim));
+  }
+}
+
+TEST_CASE("layer bits: tiles, a packed batch is a padded one", "[same_bits][layers]") {
+  test::Random random(111);
+  CAPTURE(random.seed());
+  for (const std::int64_t head_dim : {16, 13}) check_packed(any_layer(random, head_dim), random, any);
+}
+
+TEST_CASE("layer bits: tiles, a context of x is x", "[same_bits][layers]") {
+  test::Random random(112);
+  CAPTURE(random.seed());
+  for (const std::int64_t head_dim : {16, 13, 1}) {
+    const test::Layer l = any_layer(random, head_dim);
+    const std::vector<float> x = any(random, 2 * 30 * embed_dim);
+    const attn::MultiHeadAttention layer(l.config());
+    attn::ForwardOptions options;
+    options.need_weights = true;
+    const attn::AttentionResult want = layer.forward(x.data(), 2, 30, options);
+    options.context = x.data();
+    options.context_length = 30;
+    const attn::AttentionResult got = layer.forward(x.data(), 2, 30, options);
+    CHECK(test::bits_difference(got.output, want.output) == "");
+    CHECK(test::bits_difference(got.weights, want.weights) == "");
+  }
+}
+
+TEST_CASE(
+    "layer bits: tiles, each item of a batch is as alone; threads and scalar change nothing", "[same_bits][layers]") {
+  test::Random random(113);
+  CAPTURE(random.seed());
+  const attn::Parallel parallel = backwards();
+  for (const std::int64_t kv_dim : {24, 17}) {
+    const test::Layer l = any_layer(random, 13, kv_dim);
+    const std::int64_t length = 150, out = l.out_dim();
+    const std::vector<float> x = any(random, 2 * length * embed_dim), context = any(random, 2 * 90 * kv_dim);
+    const attn::MultiHeadAttention layer(l.config());
+    attn::ForwardOptions options;
+    options.need_weights = true;
+    options.average_weights = true;
+    options.context = context.data();
+    options.context_length = 90;
+    const attn::AttentionResult want = layer.forward(x.data(), 2, length, options);
+    const attn::AttentionResult scalar = test::on_scalar([&] { return layer.forward(x.data(), 2, length, options); });
+    CHECK(test::bits_difference(scalar.output, want.output) == "");
+    CHECK(test::bits_difference(scalar.weights, want.weights) == "");
+
+    options.context = context.data() + 90 * kv_dim;
+    const attn::AttentionResult alone = layer.forward(x.data() + length * embed_dim, 1, length, options);
+    CHECK(test::bits_difference(alone.output, {want.output.begin() + length * out, want.output.end()}) == "");
+    CHECK(test::bits_difference(alone.weights, {want.weights.begin() + length * 90, want.weights.end()}) == "");
+    options.context = context.data();
+    options.parallel = &parallel;
+    const attn::AttentionResult threads = layer.forward(x.data(), 2, length, options);
+    CHECK(test::bits_difference(threads.output, want.output) == "");
+    CHECK(test::bits_difference(threads.weights, want.weights) == "");
+  }
+}
+
+TEST_CASE("layer bits: tiles, of both layers and Linear", "[same_bits][layers][hashes]") {
+  test::Random random(114);
+  const test::Layer l = any_layer(random, 13, 17);
+  const std::vector<float> x = any(random, 2 * 40 * embed_dim), context = any(random, 2 * 25 * 17);
+  attn::ForwardOptions options;
+  options.need_weights = true;
+  options.context = context.data();
+  options.context_length = 25;
+  const attn::AttentionResult many = attn::MultiHeadAttention(l.config()).forward(x.data(), 2, 40, options);
+  const std::uint64_t multi_head = test::Hash().add(many.output).add(many.weights).value();
+  CHECK(test::hash_difference("layers/multi-head by tiles", multi_head) == "");
+  const attn::AttentionResult one =
+      attn::SelfAttention(embed_dim, 19, 42, attn::Projection::tiles).forward(x.data(), 40);
+  const std::uint64_t self = test::Hash().add(one.output).add(one.weights).value();
+  CHECK(test::hash_difference("layers/self-attention by tiles", self) == "");
+  const std::vector<float> w = any(random, embed_dim * 70), b = any(random, 70);
+  std::vector<float> y(index(80 * 70));
+  attn::Linear(embed_dim, 70, w.data(), b.data()).forward_into(x.data(), 80, y.data());
+  CHECK(test::hash_difference("layers/linear by tiles", test::Hash().add(y).value()) == "");
 }
