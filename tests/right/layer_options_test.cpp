@@ -116,30 +116,45 @@ TEST_CASE(
   CAPTURE(random.seed());
   Layer l = test::make_layer(random, 16, 4, 4, 32);
   LayerCall c = call_of(random, l, 2, 300);
-  std::int64_t tasks = 0;  // only the streaming path has some: BLAS has its own threads
+  // Their bits tell the paths apart: streaming divides sums of 300 products by the sum of weights, blas each weight.
+  const auto output = [&](attn::Path path, bool weights) {
+    c.options.path = path;
+    return test::run(attn::MultiHeadAttention(l.config()), l, c, weights).output;
+  };
+  for (const attn::Projection projection : {attn::Projection::blas, attn::Projection::tiles}) {
+    l.projection = projection;
+    const std::vector<float> blas = output(attn::Path::blas, true), streaming = output(attn::Path::streaming, true);
+    CHECK(!test::bits_equal(blas, streaming));
+    CHECK(test::bits_equal(output(attn::Path::blas, false), blas));
+    CHECK(test::bits_equal(output(attn::Path::streaming, false), streaming));
+    CHECK(test::bits_equal(output(attn::Path::automatic, false), streaming));
+    CHECK(
+        test::bits_equal(output(attn::Path::automatic, true), projection == attn::Projection::blas ? blas : streaming));
+  }
+}
+
+TEST_CASE("layer: threads are handed to products and attention", "[right][layers]") {
+  test::Random random(38);
+  CAPTURE(random.seed());
+  Layer l = test::make_layer(random, 64, 4, 4, 32);
+  test::add_output_projection(l, random, false);
+  LayerCall c = call_of(random, l, 2, 300);
+  std::int64_t calls = 0;
   attn::Parallel parallel;
-  parallel.context = &tasks;
+  parallel.context = &calls;
   parallel.threads = 3;
   parallel.run = [](void* context, std::int64_t count, attn::Parallel::Task task, void* argument) {
-    *static_cast<std::int64_t*>(context) += count;
+    ++*static_cast<std::int64_t*>(context);
     for (std::int64_t i = 0; i < count; ++i) task(argument, i);
   };
-  const auto tasks_of = [&](attn::Path path, bool weights) {
-    tasks = 0;
-    c.options.parallel = &parallel;
-    c.options.path = path;
-    test::run(attn::MultiHeadAttention(l.config()), l, c, weights);
-    c.options.parallel = nullptr;
-    return tasks;
-  };
-  for (const bool weights : {false, true}) {
-    CHECK(tasks_of(attn::Path::blas, weights) == 0);
-    CHECK(tasks_of(attn::Path::streaming, weights) > 0);
-  }
-  CHECK(tasks_of(attn::Path::automatic, false) > 0);
-  CHECK(tasks_of(attn::Path::automatic, true) == 0);
+  c.options.parallel = &parallel;
+  test::run(attn::MultiHeadAttention(l.config()), l, c, false);
+  const std::int64_t by_blas = calls;
+  CHECK(by_blas >= 1);
+  calls = 0;
   l.projection = attn::Projection::tiles;
-  CHECK(tasks_of(attn::Path::automatic, true) > tasks_of(attn::Path::blas, true));
+  test::run(attn::MultiHeadAttention(l.config()), l, c, false);
+  CHECK(calls == by_blas + 2);  // of x, and of the heads
 }
 
 TEST_CASE("layer: mask, and bias with factors of the heads", "[right][layers]") {
