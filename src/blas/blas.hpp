@@ -6,6 +6,13 @@
 
 namespace attn::blas {
 
+// Is there a BLAS in this build? Without one (ATTN_BLAS=OFF) this header stays, but no file of blas/ is compiled.
+#ifdef ATTN_NO_BLAS
+inline constexpr bool built = false;
+#else
+inline constexpr bool built = true;
+#endif
+
 // Every size and stride that reaches BLAS must fit its int; callers check against this.
 inline constexpr std::int64_t max_size = std::numeric_limits<int>::max();
 

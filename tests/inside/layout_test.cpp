@@ -7,6 +7,7 @@
 #include "support/compare.hpp"
 #include "support/guard.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -33,7 +34,7 @@ std::vector<float> token_major(
 }  // namespace
 
 TEST_CASE("layout: [B,T,H,D] views, padded rows and packed QKV equal dense", "[inside][attention][layout]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const std::int64_t query_length = GENERATE(1, 7, 40);
   Random random(61);
   constexpr std::int64_t B = 2, H = 4, Hkv = 2, Tk = 9, D = 12;
@@ -92,7 +93,7 @@ TEST_CASE("layout: [B,T,H,D] views, padded rows and packed QKV equal dense", "[i
 }
 
 TEST_CASE("layout: the stride of a dimension of size 1 is never used", "[inside][attention][layout]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(62);
   constexpr std::int64_t top = std::numeric_limits<std::int64_t>::max();
   for (const std::int64_t stride : {std::int64_t{0}, std::int64_t{999}, std::int64_t{-3}, std::int64_t{1}, top, -top}) {
@@ -117,7 +118,7 @@ TEST_CASE("layout: the stride of a dimension of size 1 is never used", "[inside]
 }
 
 TEST_CASE("layout: a stride of 0 broadcasts an input", "[inside][attention][layout]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(63);
   Problem p({3, 4, 4, 5, 11, 6, 7}, random);
   p.args.path = path;
@@ -130,7 +131,7 @@ TEST_CASE("layout: a stride of 0 broadcasts an input", "[inside][attention][layo
 }
 
 TEST_CASE("layout: any alignment of floats", "[inside][attention][layout]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const std::int64_t query_length = GENERATE(1, 20);
   Random random(64);
   Problem p({1, 2, 2, query_length, 33, 17, 17}, random);
@@ -159,7 +160,7 @@ TEST_CASE("layout: any alignment of floats", "[inside][attention][layout]") {
 }
 
 TEST_CASE("layout: not a byte outside the tensors is touched", "[inside][attention][layout]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(65);
   CAPTURE(random.seed());
   for (const test::Edge edge : {test::Edge::before, test::Edge::after})
@@ -190,7 +191,7 @@ TEST_CASE("layout: not a byte outside the tensors is touched", "[inside][attenti
 }
 
 TEST_CASE("layout: keys past the length are not even mapped", "[inside][attention][layout]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(66);
   for (const std::int64_t length : {1, 7, 16, 33}) {
     Problem p({1, 1, 1, 5, 100, 8, 8}, random);

@@ -9,6 +9,7 @@
 #include "support/compare.hpp"
 #include "support/dense.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -185,7 +186,7 @@ float* value_at(Problem& p, std::int64_t b, std::int64_t h, std::int64_t j) {
 }  // namespace
 
 TEST_CASE("nan: a key reaches the rows that see it, and no other", "[nan][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(41);
   CAPTURE(random.seed());
   for (const Masked& mask : masks()) {
@@ -225,7 +226,7 @@ TEST_CASE("nan: a key reaches the rows that see it, and no other", "[nan][attent
 }
 
 TEST_CASE("nan: a value reaches its column of the rows that see it", "[nan][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(42);
   CAPTURE(random.seed());
   for (const Masked& mask : masks()) {
@@ -256,7 +257,7 @@ TEST_CASE("nan: a value reaches its column of the rows that see it", "[nan][atte
 }
 
 TEST_CASE("nan: a query spoils its own row only", "[nan][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(43);
   CAPTURE(random.seed());
   for (const Masked& mask : masks()) {
@@ -280,7 +281,7 @@ TEST_CASE("nan: a query spoils its own row only", "[nan][attention]") {
 }
 
 TEST_CASE("nan: NaN keys at every position, and in any number, of any bits", "[nan][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (std::int64_t keys = 1; keys <= 67; keys += test::quick() ? 11 : 1) {
     Problem p({1, 1, 1, 1, keys, 1, 1});
     p.q[0] = 1;
@@ -303,7 +304,7 @@ TEST_CASE("nan: NaN keys at every position, and in any number, of any bits", "[n
 }
 
 TEST_CASE("empty: one row without keys, at every key length", "[nan][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(44);
   CAPTURE(random.seed());
   for (std::int64_t keys = 1; keys <= 257; keys += test::quick() ? 32 : 1) {

@@ -9,6 +9,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/guard.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -23,7 +24,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity(), quiet_nan = s
 }  // namespace
 
 TEST_CASE("bias: what stands under -inf has no influence", "[not_there][bias][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const DType type = GENERATE(DType::f32, DType::f16, DType::bf16);
   static const float factors[] = {0, -2};
   for (const int64_t rows : {3, 40})
@@ -70,7 +71,7 @@ TEST_CASE("bias: what stands under -inf has no influence", "[not_there][bias][po
 }
 
 TEST_CASE("bias: no more than its visible columns is read", "[not_there][bias][inside]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const test::Edge edge = GENERATE(test::Edge::before, test::Edge::after);
   const DType type = GENERATE(DType::f32, DType::f16, DType::bf16);
   for (const int64_t keys : {1, 15, 17, 70, 513, 1025})

@@ -11,6 +11,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/dense.hpp"
+#include "support/paths.hpp"
 
 namespace {
 
@@ -44,7 +45,7 @@ int64_t spoil_unseen(Problem& p, float poison) {
 }  // namespace
 
 TEST_CASE("options: what no query sees has no influence", "[not_there][options]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   int options_that_hide = 0;
   for (const test::Option& option : test::options()) {
     if (!option.served(path)) continue;
@@ -69,7 +70,7 @@ TEST_CASE("options: what no query sees has no influence", "[not_there][options]"
 }
 
 TEST_CASE("options: a NaN in what an option reads is seen", "[not_there][options]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (const test::Option& option : test::options()) {
     if (!option.spoil) continue;
     OptionMemory memory(rows, keys);

@@ -13,6 +13,7 @@
 #include "support/compare.hpp"
 #include "support/dense.hpp"
 #include "support/guard.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -45,7 +46,7 @@ std::vector<float> head_of(const Problem& p, const std::vector<float>& x, int64_
 }  // namespace
 
 TEST_CASE("poison: a bias is not seen where the key is excluded", "[not_there][attention][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (const Shapes& s : shapes) {
     test::Random random(51);
     Problem p(s.shape, random);
@@ -80,7 +81,7 @@ TEST_CASE("poison: a bias is not seen where the key is excluded", "[not_there][a
 }
 
 TEST_CASE("poison: a bias that is NaN spoils the rows that see it", "[not_there][attention][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (const Shapes& s : shapes) {
     test::Random random(52);
     Problem p(s.shape, random);
@@ -104,7 +105,7 @@ TEST_CASE("poison: a bias that is NaN spoils the rows that see it", "[not_there]
 }
 
 TEST_CASE("poison: slopes and sinks that are NaN or infinite spoil their head", "[not_there][attention][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (const Shapes& s : shapes)
     for (const bool sink : {false, true})
       for (const float poison : {quiet_nan, infinity}) {
@@ -133,7 +134,7 @@ TEST_CASE("poison: slopes and sinks that are NaN or infinite spoil their head", 
 }
 
 TEST_CASE("poison: halves beyond the length, and under a mask", "[not_there][attention][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const attn::DType type = GENERATE(attn::DType::f16, attn::DType::bf16);
   for (const Shapes& s : shapes)
     for (const bool by_row : {false, true}) {
@@ -194,7 +195,7 @@ TEST_CASE("poison: halves beyond the length, and under a mask", "[not_there][att
 }
 
 TEST_CASE("poison: the neighbours in a packed batch", "[not_there][attention][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   test::Random random(55);
   // Sequences of 1, 40, 0 and 17 queries, 30, 600, 5 and 0 keys, end to end.
   const int64_t cu_queries[] = {0, 1, 41, 41, 58}, cu_keys[] = {0, 30, 630, 635, 635};
@@ -239,7 +240,7 @@ TEST_CASE("poison: the neighbours in a packed batch", "[not_there][attention][po
 }
 
 TEST_CASE("poison: not a byte beside masks, biases and halves is touched", "[not_there][attention][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const test::Edge edge = GENERATE(test::Edge::before, test::Edge::after);
   for (const int64_t keys : {1, 15, 17, 33, 70, 513})
     for (const int64_t rows : {1, 3, 20})

@@ -9,6 +9,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/random_problem.hpp"
 
 namespace {
@@ -24,7 +25,7 @@ bool is_nan(std::uint32_t bits) { return std::isnan(test::from_bits(bits)); }
 }  // namespace
 
 TEST_CASE("unseen: poison that no query may see changes nothing", "[not_there][mixtures][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (int round = 0; round < rounds(400); ++round) {
     test::Random random(static_cast<std::uint64_t>(11000 + round));
     test::RandomProblem p(random, path, round % 20 == 0);
@@ -44,7 +45,7 @@ TEST_CASE("unseen: poison that no query may see changes nothing", "[not_there][m
 }
 
 TEST_CASE("unseen: a NaN that is seen spoils its rows, and no other", "[not_there][mixtures][poison]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   int spoilt = 0;
   const int many = rounds(800);
   for (int round = 0; round < many; ++round) {

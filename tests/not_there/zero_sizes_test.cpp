@@ -4,6 +4,7 @@
 
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -14,7 +15,7 @@ using test::Problem;
 }  // namespace
 
 TEST_CASE("zero sizes, one and two at a time", "[not_there][attention][zero]") {
-  const Path path = GENERATE(Path::blas, Path::streaming, Path::automatic);
+  const Path path = GENERATE(Path::automatic, from_range(test::paths()));
   const bool null_pointers = GENERATE(false, true);
   test::Random random(71);
   constexpr int fields = 5;  // batch, heads, query_length, key_length, value_dim
@@ -42,7 +43,7 @@ TEST_CASE("zero sizes, one and two at a time", "[not_there][attention][zero]") {
 }
 
 TEST_CASE("zero keys: output and weights 0, log-sum-exp -inf", "[not_there][attention][zero]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (const std::int64_t query_length : {1, 3, 50}) {
     Problem p({2, 2, 1, query_length, 0, 8, 8});
     p.args.path = path;
@@ -55,7 +56,7 @@ TEST_CASE("zero keys: output and weights 0, log-sum-exp -inf", "[not_there][atte
 }
 
 TEST_CASE("zero heads: kv_heads may be zero with them", "[not_there][attention][zero]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const std::int64_t kv_heads = GENERATE(0, 3);
   Problem p({2, 0, kv_heads, 3, 4, 8, 8});
   p.args.path = path;
@@ -63,7 +64,7 @@ TEST_CASE("zero heads: kv_heads may be zero with them", "[not_there][attention][
 }
 
 TEST_CASE("zero value_dim: log-sum-exp and weights are still given", "[not_there][attention][zero]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   test::Random random(72);
   Problem p({1, 2, 1, 20, 30, 8, 0}, random);
   p.args.path = path;

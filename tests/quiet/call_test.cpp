@@ -14,6 +14,7 @@
 #include "support/compare.hpp"
 #include "support/guard.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -57,7 +58,7 @@ test::Shape shape(std::int64_t queries) { return {2, 4, 2, queries, 700, 40, 24}
 
 TEST_CASE("call: a workspace that is too small is an error that says how much", "[quiet][attention][call]") {
   Random random(91);
-  for (const Path path : {Path::blas, Path::streaming})
+  for (const Path path : test::paths())
     for (const std::int64_t queries : {1, 60}) {
       Problem p(shape(queries), random);
       p.args.path = path;
@@ -80,7 +81,7 @@ TEST_CASE("call: a workspace that is too small is an error that says how much", 
 
 TEST_CASE("call: the result does not depend on the workspace", "[quiet][attention][call]") {
   Random random(92);
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (const std::int64_t queries : {1, 60}) {
     Problem p(shape(queries), random);
     p.args.path = path;
@@ -203,7 +204,7 @@ TEST_CASE("call: repeats, single batch items and changed neighbours give the sam
 #if defined(__x86_64__) || defined(__aarch64__)
 TEST_CASE("call: the floating-point environment is the caller's", "[quiet][attention][call]") {
   Random random(96);
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (const std::int64_t queries : {1, 60}) {
     Problem p(shape(queries), random);
     p.args.path = path;

@@ -9,6 +9,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 #include "support/random_problem.hpp"
 
@@ -53,7 +54,7 @@ Shape smaller_shape(Random& random, const Shape& large) {
 // Options that take memory, the same for both calls.
 struct Options {
   explicit Options(Random& random) {
-    path = random.integer(0, 3) == 0 ? attn::Path::blas : attn::Path::streaming;
+    path = random.integer(0, 3) == 0 ? test::paths().front() : attn::Path::streaming;
     for (bool* x : {&mask, &bias, &gathered, &softcap, &weights, &sums, &halves, &packed})
       *x = random.integer(0, 3) == 0;
     weights = weights && (!packed || path == attn::Path::blas);

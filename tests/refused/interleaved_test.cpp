@@ -8,6 +8,7 @@
 #include "attn/attn.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 #include "support/random.hpp"
 
@@ -117,7 +118,7 @@ TEST_CASE("interleaved: keys and values in one buffer, appended to and read", "[
 TEST_CASE("interleaved: query, key, value and output in one buffer", "[refused][attention][view]") {
   test::Random random(212);
   for (const Sizes& s : {Sizes{2, 1, 1, 1}, Sizes{2, 3, 5, 4}, Sizes{2, 2, 19, 8}})
-    for (const attn::Path path : {attn::Path::streaming, attn::Path::blas}) {
+    for (const attn::Path path : test::paths()) {
       test::Problem p({s.batch, s.heads, s.heads, s.rows, s.rows, s.dim, s.dim}, random);
       p.args.path = path;
       REQUIRE(p.check() == "");

@@ -8,6 +8,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/options.hpp"
+#include "support/paths.hpp"
 
 namespace {
 
@@ -87,7 +88,7 @@ void check_refused(const AttentionArgs& a, const char* one, const char* other, c
 }  // namespace
 
 TEST_CASE("overlap: of every result with everything that is read", "[refused][attention][error]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   OptionMemory options_memory(rows, keys);
   test::Random random(85);
   test::Problem plain(shape, random);
@@ -141,7 +142,7 @@ TEST_CASE("overlap: of every result with everything that is read", "[refused][at
 }
 
 TEST_CASE("overlap: of every result with every other", "[refused][attention][error]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const bool packed = GENERATE(false, true);
   OptionMemory options_memory(rows, keys);
   for (const Result& one : results)
@@ -173,7 +174,7 @@ TEST_CASE("overlap: of every result with every other", "[refused][attention][err
 
 TEST_CASE("overlap: cu arrays whose sequences are empty share nothing", "[refused][attention][error]") {
   // No element is written, so nothing can be overwritten.
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   test::Problem p(shape);
   std::vector<int64_t> zeros(3);
   p.args.path = path;

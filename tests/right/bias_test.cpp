@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "support/catch.hpp"
+#include "support/paths.hpp"
 #include "support/random_problem.hpp"
 
 namespace {
@@ -13,7 +14,7 @@ constexpr float infinity = std::numeric_limits<float>::infinity();
 }  // namespace
 
 TEST_CASE("bias: in mixtures of all options, agrees with the oracle", "[right][bias][mixtures]") {
-  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   for (int round = 0; round < test::rounds(3000); ++round) {
     test::Random random(static_cast<std::uint64_t>(19000 + round));
     test::RandomProblem p(random, path, round % 50 == 0);
@@ -24,7 +25,7 @@ TEST_CASE("bias: in mixtures of all options, agrees with the oracle", "[right][b
 }
 
 TEST_CASE("bias: every type, columns side by side, apart, backwards and one for all", "[right][bias]") {
-  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   const attn::DType type = GENERATE(attn::DType::f32, attn::DType::f16, attn::DType::bf16);
   static const float factors[] = {0.5f, -3, 0, 1};
   const std::int64_t rows = GENERATE(3, 40), keys = 530;
@@ -54,7 +55,7 @@ TEST_CASE("bias: every type, columns side by side, apart, backwards and one for 
 }
 
 TEST_CASE("bias: +inf and NaN are seen, -inf never", "[right][bias]") {
-  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   for (const float x : {infinity, std::numeric_limits<float>::quiet_NaN()}) {
     test::Random random(62);
     test::Problem p({1, 1, 1, 20, 40, 9, 20}, random);

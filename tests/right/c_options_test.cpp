@@ -10,6 +10,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/options.hpp"
+#include "support/paths.hpp"
 
 namespace {
 
@@ -94,7 +95,7 @@ TEST_CASE("C: the defaults are those of C++", "[right][c][options]") {
 }
 
 TEST_CASE("C: every option gives what the C++ call gives", "[right][c][options]") {
-  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   for (const test::Option& option : test::options()) {
     if (!option.served(path)) continue;
     test::OptionMemory memory(20, 40);

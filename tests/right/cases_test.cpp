@@ -7,6 +7,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -53,7 +54,7 @@ std::vector<float> zeros(std::size_t n) { return std::vector<float>(n, 0.0f); }
 }  // namespace
 
 TEST_CASE("case: an infinite score", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   SECTION("+inf makes the row NaN") {
     Scalar p(path, {1}, {0, infinity, 1}, {1, 2, 3});
     REQUIRE(p.run() == "");
@@ -79,7 +80,7 @@ TEST_CASE("case: an infinite score", "[right][attention][case]") {
 }
 
 TEST_CASE("case: causal stands at the bottom right unless asked otherwise", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Scalar p(path, zeros(2), zeros(4), {1, 2, 4, 8});
   p.args.causal = true;
   SECTION("default") {
@@ -120,7 +121,7 @@ TEST_CASE("case: causal stands at the bottom right unless asked otherwise", "[ri
 }
 
 TEST_CASE("case: a window counts the current token", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Scalar p(path, zeros(8), zeros(8), powers_of_two(8));
   p.args.causal = true;
   const std::vector<double> three{1, 1.5, 7.0 / 3, 14.0 / 3, 28.0 / 3, 56.0 / 3, 112.0 / 3, 224.0 / 3};
@@ -165,7 +166,7 @@ TEST_CASE("case: a window counts the current token", "[right][attention][case]")
 }
 
 TEST_CASE("case: query heads are grouped, not interleaved", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Problem p({1, 6, 2, 1, 3, 1, 1});
   p.v = {10, 10, 10, 20, 20, 20};
   p.args.value.data = p.v.data();
@@ -175,7 +176,7 @@ TEST_CASE("case: query heads are grouped, not interleaved", "[right][attention][
 }
 
 TEST_CASE("case: valid length of each sequence", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Problem p({4, 1, 1, 1, 8, 1, 1});
   for (std::size_t i = 0; i < p.v.size(); ++i) p.v[i] = static_cast<float>(i % 8 + 1);
   const std::vector<std::int64_t> key_lengths{1, 5, 8, 0};
@@ -204,7 +205,7 @@ TEST_CASE("case: valid length of each sequence", "[right][attention][case]") {
 }
 
 TEST_CASE("case: the scale comes from head_dim, not from value_dim", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Problem p({1, 1, 1, 1, 2, 4, 16});
   p.q[0] = 2;
   p.k[4] = std::log(3.0f);
@@ -215,7 +216,7 @@ TEST_CASE("case: the scale comes from head_dim, not from value_dim", "[right][at
 }
 
 TEST_CASE("case: weights are a softmax, and sum to 1", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Problem p({1, 1, 1, 1, 6, 1, 6});
   p.q = {1};
   p.k = {7.25f, 6.5f, 5.125f, 4.75f, 3.5f, 3.0f};
@@ -245,7 +246,7 @@ TEST_CASE("case: weights are a softmax, and sum to 1", "[right][attention][case]
 }
 
 TEST_CASE("case: large scores", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   SECTION("thousands") {
     Scalar p(path, {1}, {90, 2000, -2000, 1999}, {1, 2, 3, 4});
     REQUIRE(p.run() == "");
@@ -280,7 +281,7 @@ TEST_CASE("case: large scores", "[right][attention][case]") {
 }
 
 TEST_CASE("case: weights at the lower end of exp", "[right][attention][case]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   std::vector<float> gaps;
   for (int i = 0; i <= 11000; i += test::quick() ? 97 : 1) gaps.push_back(-0.01f * static_cast<float>(i));
   for (const float g : {-200.0f, -1e30f, -std::numeric_limits<float>::max()}) gaps.push_back(g);

@@ -8,6 +8,7 @@
 
 #include "support/catch.hpp"
 #include "support/options.hpp"
+#include "support/paths.hpp"
 #include "support/random_problem.hpp"
 
 namespace {
@@ -42,7 +43,7 @@ std::string uncovered(const std::set<std::string>& covered) {
 }  // namespace
 
 TEST_CASE("effect: every option changes the result, and rightly", "[right][options]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   for (const test::Option& option : test::options()) {
     if (!option.served(path)) continue;
     OptionMemory memory(20, 40);
@@ -72,7 +73,7 @@ TEST_CASE("effect: every member of AttentionArgs is an option of the list", "[ri
 
 TEST_CASE("effect: every member of AttentionArgs is in the mixtures", "[right][options][mixtures]") {
   std::set<std::string> covered;
-  for (const Path path : {Path::blas, Path::streaming})
+  for (const Path path : test::paths())
     for (int round = 0; round < 300; ++round) {
       test::Random random(static_cast<std::uint64_t>(7000 + round));
       test::RandomProblem p(random, path);

@@ -3,10 +3,11 @@
 #include "attn/attention.hpp"
 #include "support/catch.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/random_problem.hpp"
 
 TEST_CASE("mixtures: of all options, agree with the oracle", "[right][mixtures]") {
-  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   for (int round = 0; round < test::rounds(3000); ++round) {
     test::Random random(static_cast<std::uint64_t>(7000 + round));
     test::RandomProblem p(random, path);
@@ -16,7 +17,7 @@ TEST_CASE("mixtures: of all options, agree with the oracle", "[right][mixtures]"
 }
 
 TEST_CASE("mixtures: over several blocks of keys, agree with the oracle", "[right][mixtures]") {
-  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   for (int round = 0; round < test::rounds(100); ++round) {
     test::Random random(static_cast<std::uint64_t>(9000 + round));
     test::RandomProblem p(random, path, true);
@@ -26,7 +27,7 @@ TEST_CASE("mixtures: over several blocks of keys, agree with the oracle", "[righ
 }
 
 TEST_CASE("mixtures: with the masks of practice, agree with the oracle", "[right][mixtures]") {
-  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   for (int round = 0; round < test::rounds(1500); ++round) {
     test::Random random(static_cast<std::uint64_t>(17000 + round));
     test::RandomProblem p(random, path, round % 30 == 0);

@@ -12,6 +12,7 @@
 #include "support/elements.hpp"
 #include "support/onnx_case.hpp"
 #include "support/oracle.hpp"
+#include "support/paths.hpp"
 
 namespace {
 
@@ -127,7 +128,7 @@ TEST_CASE("onnx: the oracle agrees with ONNX in all cases", "[right][onnx]") {
 }
 
 TEST_CASE("onnx: every path agrees with ONNX in all cases", "[right][onnx]") {
-  const Path path = GENERATE(Path::streaming, Path::blas, Path::automatic);
+  const Path path = GENERATE(Path::automatic, from_range(test::paths()));
   Counts counts;
   for (const std::string& name : case_files()) {
     const test::DataFile file = test::read_data_file(name);

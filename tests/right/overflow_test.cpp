@@ -12,6 +12,7 @@
 #include "support/catch.hpp"
 #include "support/isas.hpp"
 #include "support/oracle.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -95,7 +96,7 @@ bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
 }  // namespace
 
 TEST_CASE("overflow: the score is finite, the product is not", "[right][overflow]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const float sign = GENERATE(-1.0f, 1.0f), negative_scale = GENERATE(1.0f, -1.0f);
   const std::int64_t queries = GENERATE(1, 13);
   CAPTURE(path, sign, negative_scale, queries);
@@ -123,7 +124,7 @@ TEST_CASE("overflow: the score is finite, the product is not", "[right][overflow
 }
 
 TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back", "[right][overflow]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Problem p({1, 1, 1, 1, 2, 2, 1});
   p.args.path = path;
   p.v = {1, 3};
@@ -175,7 +176,7 @@ TEST_CASE("overflow: softcap, bias, sink and a tiny scale bring a product back",
 }
 
 TEST_CASE("overflow: beside an infinite key, and where the right row is empty or NaN", "[right][overflow]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const float infinity = std::numeric_limits<float>::infinity();
   Problem p({1, 1, 1, 1, 2, 2, 1});
   p.args.path = path;
@@ -232,7 +233,7 @@ TEST_CASE("overflow: beside an infinite key, and where the right row is empty or
 }
 
 TEST_CASE("overflow: products of any size in mixtures of options agree with the oracle", "[right][overflow]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const int rounds = test::quick() ? 40 : test::scalar_is_active() ? 150 : 300;
   for (int seed = 0; seed < rounds; ++seed) {
     test::Random random(static_cast<std::uint32_t>(31000 + seed));
@@ -301,7 +302,7 @@ TEST_CASE("overflow: the same bits on every instruction set, for any threads, ro
 }
 
 TEST_CASE("overflow: a mean of finite values is finite", "[right][overflow]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const std::int64_t queries = GENERATE(1, 13);
   CAPTURE(path, queries);
   CHECK(mean_of(path, queries, {2e38f, 2e38f}, 2e38) == "");

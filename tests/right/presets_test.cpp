@@ -7,6 +7,7 @@
 #include "attn/options.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -64,7 +65,7 @@ AttentionArgs full_of_options(const int64_t* integers, const float* floats) {
 }  // namespace
 
 TEST_CASE("options: PyTorch", "[right][options]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   SECTION("defaults") {
     Means p(path, 2, 4);
     attn::options::pytorch(p.args);
@@ -93,7 +94,7 @@ TEST_CASE("options: PyTorch", "[right][options]") {
 }
 
 TEST_CASE("options: FlashAttention", "[right][options]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   SECTION("defaults") {
     Means p(path, 2, 4);
     attn::options::flash_attention(p.args);
@@ -162,7 +163,7 @@ TEST_CASE("options: FlashAttention", "[right][options]") {
 }
 
 TEST_CASE("options: ONNX", "[right][options]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   OnnxAttributes attributes;
   SECTION("defaults") {
     Means p(path, 2, 4);

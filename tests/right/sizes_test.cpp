@@ -9,6 +9,7 @@
 #include "support/compare.hpp"
 #include "support/isas.hpp"
 #include "support/layout.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 #include "support/random.hpp"
 
@@ -30,7 +31,7 @@ const std::vector<std::int64_t> head_sizes{1, 2, 3, 5, 8, 15, 16, 17, 31, 33, 64
 }  // namespace
 
 TEST_CASE("attention: every pair of lengths", "[right][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(21);
   CAPTURE(random.seed());
   for (const std::int64_t query_length : lengths)
@@ -53,7 +54,7 @@ TEST_CASE("attention: every pair of lengths", "[right][attention]") {
 }
 
 TEST_CASE("attention: every pair of head sizes", "[right][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(22);
   CAPTURE(random.seed());
   const std::vector<std::int64_t> queries{1, 2, 5, 13, 31}, keys{1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 64, 65, 100};
@@ -67,7 +68,7 @@ TEST_CASE("attention: every pair of head sizes", "[right][attention]") {
 }
 
 TEST_CASE("attention: batches and grouped heads", "[right][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(23);
   CAPTURE(random.seed());
   for (const std::int64_t batch : {1, 2, 3})
@@ -85,7 +86,7 @@ TEST_CASE("attention: batches and grouped heads", "[right][attention]") {
 }
 
 TEST_CASE("attention: scale", "[right][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(24);
   CAPTURE(random.seed());
   for (const std::int64_t query_length : {1, 30})
@@ -100,7 +101,7 @@ TEST_CASE("attention: scale", "[right][attention]") {
 }
 
 TEST_CASE("attention: the default scale is 1 / sqrt(head_dim)", "[right][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(25);
   Problem p({1, 1, 1, 20, 40, 16, 8}, random), q({1, 1, 1, 20, 40, 16, 8});
   q.args.query = p.args.query;
@@ -113,7 +114,8 @@ TEST_CASE("attention: the default scale is 1 / sqrt(head_dim)", "[right][attenti
   CHECK(test::bits_difference(p.output, q.output) == "");
 }
 
-TEST_CASE("attention: automatic is blas if weights are wanted, else streaming", "[right][attention]") {
+TEST_CASE(
+    "attention: automatic is blas if weights are wanted and there is a BLAS, else streaming", "[right][attention]") {
   Random random(26);
   Problem p({1, 2, 2, 33, 70, 24, 24}, random);
   REQUIRE(p.run() == "");
@@ -126,7 +128,7 @@ TEST_CASE("attention: automatic is blas if weights are wanted, else streaming", 
   p.args.path = Path::automatic;
   REQUIRE(p.run() == "");
   const std::vector<float> with_weights = p.output;
-  p.args.path = Path::blas;
+  p.args.path = attn::blas::built ? Path::blas : Path::streaming;
   REQUIRE(p.run() == "");
   CHECK(test::bits_difference(with_weights, p.output) == "");
   CHECK(p.check() == "");
@@ -134,7 +136,7 @@ TEST_CASE("attention: automatic is blas if weights are wanted, else streaming", 
 
 // Every option and layout at once. The oracle knows them all; what is ignored, or read from the wrong place, shows.
 TEST_CASE("attention: random mixtures of options and layouts", "[right][attention]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(27);
   CAPTURE(random.seed());
   const test::Rows rows = path == Path::blas ? test::Rows::forward : test::Rows::any;

@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -23,7 +24,7 @@ constexpr std::int64_t top = std::numeric_limits<std::int64_t>::max(),
 }  // namespace
 
 TEST_CASE("mask: causal around every border of rows, panels and blocks", "[right][attention][mask]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(51);
   CAPTURE(random.seed());
   for (const std::int64_t query_length : {1, 5, 12, 13, 47, 49, 97, 257})
@@ -43,7 +44,7 @@ TEST_CASE("mask: causal around every border of rows, panels and blocks", "[right
 }
 
 TEST_CASE("mask: windows around every border", "[right][attention][mask]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(52);
   CAPTURE(random.seed());
   for (const std::int64_t query_length : {1, 13, 97})
@@ -61,7 +62,7 @@ TEST_CASE("mask: windows around every border", "[right][attention][mask]") {
 }
 
 TEST_CASE("mask: offsets and windows at the ends of int64", "[right][attention][mask]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(53);
   CAPTURE(random.seed());
   for (const std::int64_t offset : {bottom, bottom + 1, top - 2, top, std::int64_t{0}})
@@ -82,7 +83,7 @@ TEST_CASE("mask: offsets and windows at the ends of int64", "[right][attention][
 }
 
 TEST_CASE("mask: padding keys change no bit", "[right][attention][mask]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(54);
   CAPTURE(random.seed());
   for (const std::int64_t length : std::vector<std::int64_t>{0, 1, 15, 16, 63, 64, 100, block - 1, block, block + 1})
@@ -107,7 +108,7 @@ TEST_CASE("mask: padding keys change no bit", "[right][attention][mask]") {
 }
 
 TEST_CASE("mask: alignment without causal and window changes nothing", "[right][attention][mask]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(55);
   Problem p({1, 1, 1, 6, 20, 4, 4}, random);
   p.args.path = path;
@@ -119,7 +120,7 @@ TEST_CASE("mask: alignment without causal and window changes nothing", "[right][
 }
 
 TEST_CASE("mask: decode step by step and in chunks equals prefill", "[right][attention][mask]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   Random random(56);
   CAPTURE(random.seed());
   const std::int64_t length = test::quick() ? 40 : 200;

@@ -11,6 +11,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/random_problem.hpp"
 
 namespace {
@@ -107,7 +108,7 @@ std::vector<float> rows_of(const std::vector<float>& x, int64_t queries, const s
 }  // namespace
 
 TEST_CASE("bias bits: 0 and -inf are a mask", "[same_bits][bias][bits]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   static const float factors[] = {0, -2, quiet_nan, infinity};
   for (const int64_t queries : {1, 5, 50})
     for (const int64_t keys : {1, 17, 600, 1100}) {
@@ -141,7 +142,7 @@ TEST_CASE("bias bits: 0 and -inf are a mask", "[same_bits][bias][bits]") {
 }
 
 TEST_CASE("bias bits: a mask and a bias of -inf together", "[same_bits][bias][bits]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const int64_t queries = GENERATE(3, 40), keys = 530;
   test::Random random(92);
   Problem p({2, 4, 2, queries, keys, 12, 9}, random);

@@ -12,6 +12,7 @@
 #include "attn/attn.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 #include "support/random_problem.hpp"
 
@@ -112,7 +113,7 @@ TEST_CASE("environment: flushing subnormals changes no bit of ordinary data", "[
   }
   test::Random random(231);
   for (const test::Shape& shape : shapes)
-    for (const attn::Path path : {attn::Path::streaming, attn::Path::blas}) {
+    for (const attn::Path path : test::paths()) {
       test::Problem p(shape, random);
       want_all(p, path);
       const std::vector<Named> want = results(p), got = results_with(control() | flush_bits, p);
@@ -140,7 +141,7 @@ TEST_CASE("environment: subnormals that are flushed stay within the tolerance", 
     return;
   }
   test::Random random(232);
-  for (const attn::Path path : {attn::Path::streaming, attn::Path::blas}) {
+  for (const attn::Path path : test::paths()) {
     test::Problem p(shapes[0], random);
     want_all(p, path);
     for (std::vector<float>* x : {&p.q, &p.k, &p.v})
@@ -159,7 +160,7 @@ TEST_CASE("environment: subnormals that are flushed stay within the tolerance", 
 TEST_CASE("environment: another direction of rounding costs digits, no more", "[same_bits][environment]") {
   test::Random random(233);
   for (const test::Shape& shape : shapes)
-    for (const attn::Path path : {attn::Path::streaming, attn::Path::blas}) {
+    for (const attn::Path path : test::paths()) {
       test::Problem p(shape, random);
       want_all(p, path);
       const std::vector<Named> want = results(p);

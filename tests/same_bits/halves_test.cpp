@@ -9,6 +9,7 @@
 #include "support/compare.hpp"
 #include "support/guard.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -66,7 +67,7 @@ std::vector<std::uint16_t> narrowed(const std::vector<float>& x, DType type) {
 }  // namespace
 
 TEST_CASE("attention of halves: every mixture of types is the call on floats", "[same_bits][attention][half]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const int64_t rows = GENERATE(1, 3, 6, 7, 25);  // with two heads on one: 2 to 12 are read in place, 14 and 50 packed
   test::Random random(81);
   CAPTURE(random.seed());
@@ -92,7 +93,7 @@ TEST_CASE("attention of halves: every mixture of types is the call on floats", "
 }
 
 TEST_CASE("attention of halves: a half output is the float output, rounded once", "[same_bits][attention][half]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const DType type = GENERATE(DType::f16, DType::bf16);
   test::Random random(82);
   CAPTURE(random.seed());
@@ -125,7 +126,7 @@ TEST_CASE("attention of halves: a half output is the float output, rounded once"
 }
 
 TEST_CASE("attention of halves: any strides give the bits of dense", "[same_bits][attention][half]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const DType type = GENERATE(DType::f16, DType::bf16);
   test::Random random(83);
   CAPTURE(random.seed());
@@ -186,7 +187,7 @@ TEST_CASE("attention of halves: any strides give the bits of dense", "[same_bits
 }
 
 TEST_CASE("attention of halves: not a byte beside Q, K, V and output", "[same_bits][attention][half]") {
-  const Path path = GENERATE(Path::blas, Path::streaming);
+  const Path path = GENERATE(from_range(test::paths()));
   const DType type = GENERATE(DType::f16, DType::bf16);
   const test::Edge edge = GENERATE(test::Edge::before, test::Edge::after);
   test::Random random(84);

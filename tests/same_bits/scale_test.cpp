@@ -5,10 +5,11 @@
 
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 TEST_CASE("scale: 1 / sqrt(head_dim) as a float has the bits of 0", "[same_bits][attention][bits]") {
-  const attn::Path path = GENERATE(attn::Path::blas, attn::Path::streaming);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   for (std::int64_t dim = 1; dim <= 1024; ++dim) {
     test::Random random(static_cast<std::uint64_t>(dim));
     test::Problem p({1, 1, 1, 2, 3, dim, 2}, random);

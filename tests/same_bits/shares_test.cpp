@@ -9,6 +9,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
+#include "support/paths.hpp"
 #include "support/random_problem.hpp"
 
 namespace {
@@ -124,7 +125,7 @@ std::string at_once(const AttentionArgs& a, const Written& written, const std::v
 }  // namespace
 
 TEST_CASE("shares: together they are the whole call, in any mixture of options", "[same_bits][shares][mixtures]") {
-  const attn::Path path = GENERATE(attn::Path::streaming, attn::Path::blas);
+  const attn::Path path = GENERATE(from_range(test::paths()));
   attn::ThreadPool pool(3);
   const attn::Parallel parallel = pool.parallel();
   for (int round = 0; round < test::rounds(400); ++round) {
