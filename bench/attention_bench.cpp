@@ -5,6 +5,7 @@
 #include "attention_problem.hpp"
 #include "attn/attention.hpp"
 #include "bench.hpp"
+#include "blas/blas.hpp"
 #include "peak.hpp"
 #include "rows.hpp"
 
@@ -45,7 +46,7 @@ void add_all() {
       if (isa == "scalar" && row.flop() > 1e9) continue;  // over 2 s a call
       add(row, attn::Path::streaming, isa, 1);
       if (two_cores && isa != "scalar") add(row, attn::Path::streaming, isa, 2);
-      if (!large) add(row, attn::Path::blas, isa, 1);
+      if (attn::blas::built && !large) add(row, attn::Path::blas, isa, 1);
     }
 }
 

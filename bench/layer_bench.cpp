@@ -88,7 +88,8 @@ void add_all() {
     };
     add(name + "/weights", [&row](benchmark::State& state) { multi_head(state, row, true); });
     add(name + "/no_weights", [&row](benchmark::State& state) { multi_head(state, row, false); });
-    add(name + "/projection_sgemm", [&row](benchmark::State& state) { projection(state, row); });
+    if constexpr (attn::blas::built)
+      add(name + "/projection_sgemm", [&row](benchmark::State& state) { projection(state, row); });
   }
 }
 

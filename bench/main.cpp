@@ -10,6 +10,7 @@
 
 #include "attn/attn.h"
 #include "bench.hpp"
+#include "blas/blas.hpp"
 #include "rows.hpp"
 
 namespace {
@@ -29,6 +30,11 @@ void print_context() {
       "; active: %s; %u cores\n", active ? active : "none: ATTN_ISA names none that runs here",
       std::thread::hardware_concurrency());
 
+  if (!attn::blas::built) {
+    std::printf("BLAS: none, built with ATTN_BLAS=OFF\n\n");
+    std::fflush(stdout);
+    return;
+  }
   auto* const core = openblas<char*()>("openblas_get_corename");
   auto* const config = openblas<char*()>("openblas_get_config");
   auto* const get_threads = openblas<int()>("openblas_get_num_threads");

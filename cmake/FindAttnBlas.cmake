@@ -124,7 +124,8 @@ else()
   if(attn_fault)
     list(JOIN attn_vendors ", " attn_vendors)
     message(FATAL_ERROR "attn needs a BLAS with the C interface and 32-bit sizes; tried: ${attn_vendors}.${attn_faults}\n"
-      "Install OpenBLAS (Debian: libopenblas-dev) (Fedora: openblas-devel), or name another one with -DBLA_VENDOR.")
+      "Install OpenBLAS (Debian: libopenblas-dev) (Fedora: openblas-devel), name another one with -DBLA_VENDOR, or "
+      "do without Path::blas: -DATTN_BLAS=OFF.")
   endif()
   # Seen by the whole project, so that a parent that links attn by add_subdirectory can link it too.
   set_target_properties(BLAS::BLAS PROPERTIES IMPORTED_GLOBAL TRUE)

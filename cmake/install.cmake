@@ -56,7 +56,11 @@ endif()
 # must hold all that the archive needs, as Libs.private is for archives that lie beside a shared library.
 set(pc_libraries)
 if(NOT BUILD_SHARED_LIBS)
-  foreach(library IN LISTS BLAS_LIBRARIES)
+  set(libraries)
+  if(ATTN_BLAS)  # else a parent's own may stand in BLAS_LIBRARIES
+    set(libraries ${BLAS_LIBRARIES})
+  endif()
+  foreach(library IN LISTS libraries)
     if(IS_ABSOLUTE "${library}")
       get_filename_component(folder "${library}" DIRECTORY)
       if(NOT folder IN_LIST CMAKE_CXX_IMPLICIT_LINK_DIRECTORIES)

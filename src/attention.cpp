@@ -2,6 +2,7 @@
 #include "attn/attention.hpp"
 
 #include "base/memory.hpp"
+#include "blas/blas.hpp"
 #include "blas/path.hpp"
 #include "call/problem.hpp"
 #include "check/check.hpp"
@@ -24,8 +25,11 @@ std::size_t workspace_size(const AttentionArgs& args) noexcept {
   const simd::Kernels* kernels = dispatch::active(status);
   if (!status.ok()) return 0;
   const Problem problem = make_problem(args);
-  return chosen_path(args) == Path::blas ? blas_path::workspace_bytes(problem)
-                                         : streaming::workspace_bytes(problem, *kernels);
+  if (chosen_path(args) != Path::blas) return streaming::workspace_bytes(problem, *kernels);
+  if constexpr (blas::built)
+    return blas_path::workspace_bytes(problem);
+  else
+    return 0;
 }
 
 Status attention(const AttentionArgs& args) noexcept {
@@ -36,10 +40,11 @@ Status attention(const AttentionArgs& args) noexcept {
   if (!kernels) return status;
 
   const Problem problem = make_problem(args);
-  if (path == Path::blas)
-    return with_workspace(
-        args.workspace, args.workspace_bytes, blas_path::workspace_bytes(problem),
-        [&](void* workspace) { blas_path::run(problem, *kernels, workspace); });
+  if constexpr (blas::built)
+    if (path == Path::blas)
+      return with_workspace(
+          args.workspace, args.workspace_bytes, blas_path::workspace_bytes(problem),
+          [&](void* workspace) { blas_path::run(problem, *kernels, workspace); });
   const streaming::Plan plan = streaming::make_plan(problem, *kernels);
   // The caller was told a number that serves smaller calls, too; what the call allocates is for itself alone.
   const std::size_t bytes =

@@ -150,7 +150,7 @@ struct ForwardOptions {
   Alignment alignment = Alignment::top_left;
   // The weights are the mean over the heads, summed in the order of the heads: [batch, length, keys].
   bool average_weights = false;
-  // Of the attention. automatic: with Projection::tiles streaming; else blas if weights are wanted, or streaming.
+  // Of the attention.
   Path path = Path::automatic;
   // As in AttentionArgs: [batch, num_heads, length, keys].
   Mask mask;

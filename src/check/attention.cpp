@@ -164,6 +164,9 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
       view("key_weight_sums", sums, batch, a.query_heads, 1, a.key_weight_sums ? all_keys : 0)};
   if (Status s = all_apart(inputs, results); !s.ok()) return s;
   if (path != Path::blas) return {};
+  if (!blas::built)
+    return Status(
+        StatusCode::unsupported, "Path::blas is unsupported: this library was built without a BLAS (ATTN_BLAS=OFF)");
   for (const View* v : {&inputs[0], &inputs[1], &inputs[2], &results[0], &results[1]})
     if (Status s = fits_blas(*v); !s.ok()) return s;
   return {};

@@ -26,9 +26,10 @@ void require_layout(WeightLayout layout) {
     bad("layout", "is not a value of WeightLayout", static_cast<std::int64_t>(layout));
 }
 
-void require_projection(Projection projection) {
+Projection checked_projection(Projection projection) {
   if (projection != Projection::blas && projection != Projection::tiles)
     bad("projection", "is not a value of Projection", static_cast<std::int64_t>(projection));
+  return blas::built ? projection : Projection::tiles;
 }
 
 void require_parallel(const Parallel* parallel) {

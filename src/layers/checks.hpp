@@ -18,7 +18,9 @@ void require_data(const char* name, const float* data);
 
 // A value of the enumeration.
 void require_layout(WeightLayout layout);
-void require_projection(Projection projection);
+
+// The one that multiplies: a library without a BLAS has tiles alone.
+Projection checked_projection(Projection projection);
 
 // Null, or one that can run tasks.
 void require_parallel(const Parallel* parallel);

@@ -44,12 +44,6 @@ void allocate(const LayerParts& p, const LayerCall& c, const Extent& e, Work& w)
   if (c.weights && o.average_weights) w.weights = scratch_floats(floats("weights", e.rows, p.query_heads, e.keys));
 }
 
-// With Projection::tiles a call has the same bits everywhere, so no path is chosen that has not.
-Path path_of(const LayerParts& p, const LayerCall& c) {
-  if (c.options.path != Path::automatic) return c.options.path;
-  return c.weights && p.projection == Projection::blas ? Path::blas : Path::streaming;
-}
-
 void fill(const LayerParts& p, const LayerCall& c, const Extent& e, Work& w) {
   const ForwardOptions& o = c.options;
   AttentionArgs& a = w.args;
@@ -74,7 +68,7 @@ void fill(const LayerParts& p, const LayerCall& c, const Extent& e, Work& w) {
   a.bias = o.bias;
   a.cu_query_lengths = o.cu_lengths;
   a.cu_key_lengths = o.context ? o.cu_context_lengths : o.cu_lengths;
-  a.path = path_of(p, c);
+  a.path = c.options.path;
   a.parallel = o.parallel;
   if (!o.cache) return;
   a.key = o.cache->key;

@@ -11,7 +11,6 @@ namespace attn {
 // What a layer is made of.
 struct LayerParts {
   std::int64_t embed_dim, kv_dim, query_heads, kv_heads, head_dim;
-  Projection projection;
   const Linear* qkv;  // columns of Q, and from first_key_column on those of K and V, unless they have kv
   std::int64_t first_key_column;
   const Linear* kv;  // K and V of rows of kv_dim; null: those of qkv

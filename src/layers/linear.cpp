@@ -17,15 +17,13 @@ Linear::Linear(std::int64_t in_dim, std::int64_t out_dim, Projection projection)
 
 namespace {
 
-// in_dim, once all arguments are right.
-std::int64_t checked(
-    std::int64_t in_dim, std::int64_t out_dim, const float* w, WeightLayout layout, Projection projection) {
+// in_dim, once the arguments are right.
+std::int64_t checked(std::int64_t in_dim, std::int64_t out_dim, const float* w, WeightLayout layout) {
   require_size("in_dim", in_dim, 1);
   require_size("out_dim", out_dim, 1);
   floats("w", in_dim, out_dim);
   require_data("w", w);
   require_layout(layout);
-  require_projection(projection);
   return in_dim;
 }
 
@@ -34,7 +32,7 @@ std::int64_t checked(
 Linear::Linear(
     std::int64_t in_dim, std::int64_t out_dim, const float* w, const float* b, WeightLayout layout,
     Projection projection)
-    : Linear(checked(in_dim, out_dim, w, layout, projection), out_dim, projection) {
+    : Linear(checked(in_dim, out_dim, w, layout), out_dim, checked_projection(projection)) {
   Columns{0, out_dim}.set(*this, w, b, layout);
 }
 

@@ -14,7 +14,7 @@ MultiHeadAttention::Sizes MultiHeadAttention::sizes_of(const MultiHeadConfig& co
   s.kv_heads = config.kv_heads == 0 ? config.num_heads : config.kv_heads;
   s.head_dim = config.head_dim;
   s.kv_dim = config.kv_dim == 0 ? config.embed_dim : config.kv_dim;
-  s.projection = config.projection;
+  s.projection = checked_projection(config.projection);
   require_size("embed_dim", s.embed_dim, 1);
   require_size("num_heads", s.num_heads, 1);
   require_size("kv_heads", config.kv_heads, 0);
@@ -38,12 +38,11 @@ MultiHeadAttention::Sizes MultiHeadAttention::sizes_of(const MultiHeadConfig& co
   require_data("w_v", config.w_v);
   if (config.b_o && !config.w_o) throw std::invalid_argument("b_o is given without w_o");
   require_layout(config.layout);
-  require_projection(config.projection);
   floats("w_q, w_k and w_v", s.embed_dim, total);
   floats("w_k and w_v", s.kv_dim, total - columns);
   if (config.w_o) floats("w_o", columns, s.embed_dim);
   // Columns that are multiplied on their own begin at a panel of packed weights.
-  const bool packed = config.projection == Projection::tiles;
+  const bool packed = s.projection == Projection::tiles;
   s.first_key_column = packed ? (columns + column_step - 1) / column_step * column_step : columns;
   return s;
 }
@@ -73,7 +72,6 @@ LayerParts MultiHeadAttention::parts() const {
   p.query_heads = sizes_.num_heads;
   p.kv_heads = sizes_.kv_heads;
   p.head_dim = sizes_.head_dim;
-  p.projection = sizes_.projection;
   p.qkv = &qkv_;
   p.first_key_column = sizes_.first_key_column;
   p.kv = kv_ ? &*kv_ : nullptr;

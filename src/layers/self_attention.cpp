@@ -12,7 +12,6 @@ Linear zeros_for(std::int64_t embed_dim, std::int64_t head_dim, Projection proje
   require_size("embed_dim", embed_dim, 1);
   require_size("head_dim", head_dim, 1);
   require_size("3 * head_dim", 3 * head_dim, 3);
-  require_projection(projection);
   floats("w_q, w_k and w_v", embed_dim, head_dim, 3);
   return Columns::zeros(embed_dim, 3 * head_dim, projection);
 }
@@ -22,8 +21,8 @@ Linear zeros_for(std::int64_t embed_dim, std::int64_t head_dim, Projection proje
 SelfAttention::SelfAttention(std::int64_t embed_dim, std::int64_t head_dim, std::uint32_t seed, Projection projection)
     : embed_dim_(embed_dim),
       head_dim_(head_dim),
-      projection_(projection),
-      qkv_(zeros_for(embed_dim, head_dim, projection)) {
+      projection_(checked_projection(projection)),
+      qkv_(zeros_for(embed_dim, head_dim, projection_)) {
   RandomState random(seed);
   std::vector<float> w(static_cast<std::size_t>(embed_dim * head_dim));
   for (std::int64_t part = 0; part < 3; ++part) {
@@ -37,8 +36,8 @@ SelfAttention::SelfAttention(
     WeightLayout layout, Projection projection)
     : embed_dim_(embed_dim),
       head_dim_(head_dim),
-      projection_(projection),
-      qkv_(zeros_for(embed_dim, head_dim, projection)) {
+      projection_(checked_projection(projection)),
+      qkv_(zeros_for(embed_dim, head_dim, projection_)) {
   require_data("w_q", w_q);
   require_data("w_k", w_k);
   require_data("w_v", w_v);
@@ -55,10 +54,10 @@ AttentionResult SelfAttention::forward(const float* x, std::int64_t length, cons
   parts.embed_dim = parts.kv_dim = embed_dim_;
   parts.query_heads = parts.kv_heads = 1;
   parts.head_dim = parts.first_key_column = head_dim_;
-  parts.projection = projection_;
   parts.qkv = &qkv_;
   ForwardOptions options;
   options.parallel = parallel;
+  options.path = projection_ == Projection::blas ? Path::blas : Path::streaming;
   LayerCall call{x, 1, length, nullptr, nullptr, options};
   const Extent extent = extent_of(parts, call, true);
   AttentionResult result{result_floats(extent.output_floats), result_floats(extent.weights_floats)};

@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "attn/attn.hpp"
+#include "support/paths.hpp"
 
 namespace {
 
@@ -43,7 +44,7 @@ int main() {
   args.head_dim = args.value_dim = 2;
   args.query = args.key = args.value = attn::bhtd(x, 1, 1, 2);
   args.output = attn::bhtd(y, 1, 1, 2);
-  for (const attn::Path path : {attn::Path::streaming, attn::Path::blas}) {
+  for (const attn::Path path : test::paths()) {
     args.path = path;
     expect_refused(attn::attention(args), path == attn::Path::blas ? "attention (blas)" : "attention (streaming)");
   }

@@ -1,5 +1,11 @@
 unset(ENV{DESTDIR})  # the user's is not for what tests install
 
+# What the consumer may expect of the library that it is linked to.
+set(ENV{ATTN_EXPECT_BLAS} 0)
+if(ATTN_BLAS)
+  set(ENV{ATTN_EXPECT_BLAS} 1)
+endif()
+
 # Runs a command; a failure ends the script with what it said.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE result OUTPUT_VARIABLE output ERROR_VARIABLE output)
@@ -12,7 +18,7 @@ endfunction()
 # Configures the project in folder `project` in `build`. Further arguments go to cmake.
 function(configure project build)
   run(${CMAKE_COMMAND} -S ${project} -B ${build} -G ${GENERATOR} -DCMAKE_BUILD_TYPE=Release
-    -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_C_COMPILER=${CC} --no-warn-unused-cli ${ARGN})
+    -DCMAKE_CXX_COMPILER=${CXX} -DCMAKE_C_COMPILER=${CC} -DATTN_BLAS=${ATTN_BLAS} --no-warn-unused-cli ${ARGN})
 endfunction()
 
 # Configures and builds it, and runs its program.

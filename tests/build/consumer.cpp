@@ -1,8 +1,9 @@
 // The smallest user of the library: links it, computes a little, checks it. Argument: the instruction set expected to
-// be active, if any.
+// be active, if any. ATTN_EXPECT_BLAS=0: the library was built without a BLAS.
 #include <attn/attn.hpp>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 namespace {
@@ -29,7 +30,7 @@ float from_bits(std::uint32_t bits) {
 }
 
 // A query of 0 weighs all keys the same, so the output is the mean of the values: exact in any order of arithmetic.
-void mean_of_values(attn::Path path) {
+void mean_of_values(attn::Path path, attn::StatusCode code) {
   const float query[] = {0, 0}, keys[] = {1, 2, 3, 4}, values[] = {1, 10, 100, 3, 30, 300};
   float output[3] = {};
   attn::AttentionArgs args;
@@ -43,7 +44,12 @@ void mean_of_values(attn::Path path) {
   args.output = attn::bhtd(output, 1, 1, 3);
   args.path = path;
   const attn::Status status = attn::attention(args);
-  expect(status.ok(), status.message());
+  expect(status.code() == code, status.ok() ? "a path that was not built is refused" : status.message());
+  if (code != attn::StatusCode::ok) {
+    expect(std::strstr(status.message(), "ATTN_BLAS=OFF") != nullptr, "the message says how the library was built");
+    expect(output[0] == 0 && output[1] == 0 && output[2] == 0, "nothing is written");
+    return;
+  }
   expect(output[0] == 2 && output[1] == 20 && output[2] == 200, "attention gives the mean of the values");
 }
 
@@ -65,8 +71,10 @@ int main(int argc, char** argv) {
   std::printf("attn runs on %s\n", isa ? isa : "nothing");
   if (argc > 1) expect(isa && std::strcmp(isa, argv[1]) == 0, "the expected instruction set is active");
   expect(std::strcmp(attn::version(), ATTN_VERSION_STRING) == 0, "the library has the version of the headers");
-  mean_of_values(attn::Path::streaming);
-  mean_of_values(attn::Path::blas);
+  const char* blas = std::getenv("ATTN_EXPECT_BLAS");
+  const bool without_blas = blas && std::strcmp(blas, "0") == 0;
+  mean_of_values(attn::Path::streaming, attn::StatusCode::ok);
+  mean_of_values(attn::Path::blas, without_blas ? attn::StatusCode::unsupported : attn::StatusCode::ok);
   special_rows();
   return ok ? 0 : 1;
 }

@@ -7,6 +7,7 @@
 
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 
 namespace {
@@ -39,7 +40,8 @@ void check_refused(const Fault& fault, Path path, StatusCode code = StatusCode::
   p.args.path = path;
   p.want_logsumexp();
   if (path == Path::blas) p.want_weights();
-  REQUIRE(attn::attention(p.args).ok());
+  const bool served = path != Path::blas || attn::blas::built;
+  REQUIRE(attn::attention(p.args).code() == (served ? StatusCode::ok : StatusCode::unsupported));
   for (std::vector<float>* x : {&p.output, &p.weights, &p.logsumexp}) x->assign(x->size(), test::canary);
 
   fault.set(p.args);
@@ -52,6 +54,7 @@ void check_refused(const Fault& fault, Path path, StatusCode code = StatusCode::
     CHECK(test::bits_equal(*x, std::vector<float>(x->size(), test::canary)));
 }
 
+// On both paths: a build without a BLAS names what is wrong, too, before it says so.
 void check_all(const std::vector<Fault>& faults, StatusCode code = StatusCode::invalid_argument) {
   for (const Path path : {Path::blas, Path::streaming})
     for (const Fault& fault : faults) {
@@ -193,7 +196,7 @@ TEST_CASE("error: a result whose elements share an address", "[refused][attentio
 
 TEST_CASE("error: overlap of a result with an input or another result", "[refused][attention][error]") {
   test::Random random(82);
-  for (const Path path : {Path::blas, Path::streaming})
+  for (const Path path : test::paths())
     for (const int victim : {0, 1, 2})
       for (const std::ptrdiff_t shift : {0, 8, -8}) {
         // Square shapes, so that the output has the size of every input.
@@ -237,6 +240,7 @@ TEST_CASE("error: parallel", "[refused][attention][error]") {
 }
 
 TEST_CASE("error: what BLAS cannot hold", "[refused][attention][error]") {
+  if (!attn::blas::built) return;
   constexpr std::int64_t over = std::int64_t{1} << 31;
   const Path path = Path::blas;
   // Nothing is read: key and value stand where no memory is.
@@ -342,6 +346,26 @@ TEST_CASE("error: packed batches", "[refused][attention][error]") {
       {"cu_key_lengths[1]", "key_length = 4", packed(queries, long_keys)},
       {"key_lengths[1]", "3", packed(queries, keys, lengths)},
   });
+}
+
+TEST_CASE("error: Path::blas of a build without a BLAS", "[refused][attention][error]") {
+  if (attn::blas::built) return;
+  test::Random random(84);
+  Problem p(good, random);
+  const std::size_t bytes = attn::workspace_size(p.args);
+  p.want_weights();
+  CHECK(attn::workspace_size(p.args) > bytes);  // automatic is streaming
+  CHECK(p.check() == "");
+  p.args.path = Path::blas;
+  CHECK(attn::workspace_size(p.args) == 0);
+  for (std::vector<float>* x : {&p.output, &p.weights}) x->assign(x->size(), test::canary);
+  const attn::Status status = attn::attention(p.args);
+  CHECK(status.code() == StatusCode::unsupported);
+  CHECK(
+      status.message() ==
+      std::string("Path::blas is unsupported: this library was built without a BLAS (ATTN_BLAS=OFF)"));
+  for (const std::vector<float>* x : {&p.output, &p.weights})
+    CHECK(test::bits_equal(*x, std::vector<float>(x->size(), test::canary)));
 }
 
 TEST_CASE("error: weights and scores of a packed batch have the rows of all sequences", "[refused][attention][error]") {

@@ -89,6 +89,13 @@ static void test_attention(void) {
   for (int i = 0; i < 3; ++i) {
     memset(output, 0, sizeof output);
     a.path = paths[i];
+#ifdef ATTN_NO_BLAS
+    if (a.path == ATTN_PATH_BLAS) {
+      CHECK(attn_attention(&a, message, sizeof message) == ATTN_UNSUPPORTED);
+      CHECK(strstr(message, "ATTN_BLAS=OFF") != NULL);
+      continue;
+    }
+#endif
     CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
     CHECK(message[0] == '\0');
     CHECK(largest_difference(output, wanted, OUTPUTS) < 1e-6);
