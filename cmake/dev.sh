@@ -8,7 +8,8 @@
 #   sh cmake/dev.sh peers     compare with other libraries; further arguments go to bench/peers.py
 #   sh cmake/dev.sh format    run clang-format over the sources; or: format --check
 #   sh cmake/dev.sh tidy      run clang-tidy over src/ and simd/ (minutes)
-#   sh cmake/dev.sh check     every check, long ones too; or some: check format tidy release clang debug shared asan tsan arm
+#   sh cmake/dev.sh check     every check, long ones too; or some of its parts: check format release
+#     the parts: format tidy release clang debug shared no_blas asan tsan msan arm
 # It builds in build/, or in the folder that ATTN_BUILD_DIR names. ATTN_WERROR=1 makes warnings errors.
 set -eu
 from=$PWD
@@ -74,6 +75,7 @@ missing_packages() {
   case $words in *"_COMPILER could be found"* | *"is not able to compile"*) echo g++ ;; esac
   echo "$words" | grep -o -e '_COMPILER: [^ ]* is not a full path' -e 'environment variable C[CX]*: [^ ]*' |
     sed -e 's/[^:]*: //' -e 's/ .*//' -e 's/\.$//' -e 's/clang++/clang/' -e '/\//d'
+  case $words in *"cannot find"*libclang_rt.*) echo libclang-rt-dev ;; esac
   echo "$words" | grep -o '(Debian: [^)]*)' | sed 's/.*: \(.*\))/\1/'
   for package in $(echo "$words" | grep -o '(optional, Debian: [^)]*)' | sed 's/.*: \(.*\))/\1/'); do
     case $2 in all | "$package") echo "$package" ;; esac
@@ -244,14 +246,14 @@ tidy() {
 
 # Everything, or the parts that are named. Warnings are errors; a part that fails does not keep the others from running.
 check() {
-  [ $# != 0 ] || set -- format tidy release clang debug shared asan tsan arm
+  [ $# != 0 ] || set -- format tidy release clang debug shared no_blas asan tsan msan arm
   choose_folder
   ATTN_BUILD_DIR=$out
   ATTN_WERROR=ON
   export ATTN_BUILD_DIR ATTN_WERROR
   for part in "$@"; do
     case $part in
-      format | tidy | release | clang | debug | shared | asan | tsan | arm) ;;
+      format | tidy | release | clang | debug | shared | no_blas | asan | tsan | msan | arm) ;;
       *) stop "check has no part $part" ;;
     esac
   done
@@ -277,5 +279,5 @@ case $command in
   demo | hashes | bench | arm | peers | tidy) choose_folder; "$command" "$@" ;;
   test) choose_folder; test_all "$@" ;;
   format | check) "$command" "$@" ;;
-  *) sed -n '2,12s/^# //p' "$0"; exit 2 ;;
+  *) sed -n '2,13s/^# //p' "$0"; exit 2 ;;
 esac

@@ -56,7 +56,7 @@ void check_refused(const Fault& fault, Path path, StatusCode code = StatusCode::
 
 // On both paths: a build without a BLAS names what is wrong, too, before it says so.
 void check_all(const std::vector<Fault>& faults, StatusCode code = StatusCode::invalid_argument) {
-  for (const Path path : {Path::blas, Path::streaming})
+  for (const Path path : test::paths())
     for (const Fault& fault : faults) {
       INFO("path " << test::name_of(path));
       check_refused(fault, path, code);
@@ -383,7 +383,7 @@ TEST_CASE("error: weights and scores of a packed batch have the rows of all sequ
   for (const auto& [name, result] :
        {std::pair("weights", &AttentionArgs::weights), {"scores", &AttentionArgs::scores}}) {
     // Five rows of four columns of each head: 20 floats, where one sequence has 12 at the most.
-    for (const Path path : {Path::blas, Path::streaming}) {
+    for (const Path path : test::paths()) {
       check_refused({name, "19", with(result, 19, 4)}, path);
       check_refused({name, "3", with(result, 20, 3)}, path);
     }

@@ -114,24 +114,20 @@ TEST_CASE("attention: the default scale is 1 / sqrt(head_dim)", "[right][attenti
   CHECK(test::bits_difference(p.output, q.output) == "");
 }
 
-TEST_CASE(
-    "attention: automatic is blas if weights are wanted and there is a BLAS, else streaming", "[right][attention]") {
-  Random random(26);
-  Problem p({1, 2, 2, 33, 70, 24, 24}, random);
-  REQUIRE(p.run() == "");
-  const std::vector<float> automatic = p.output;
-  p.args.path = Path::streaming;
-  REQUIRE(p.run() == "");
-  CHECK(test::bits_difference(automatic, p.output) == "");
-
-  p.want_weights();
-  p.args.path = Path::automatic;
-  REQUIRE(p.run() == "");
-  const std::vector<float> with_weights = p.output;
-  p.args.path = attn::blas::built ? Path::blas : Path::streaming;
-  REQUIRE(p.run() == "");
-  CHECK(test::bits_difference(with_weights, p.output) == "");
-  CHECK(p.check() == "");
+TEST_CASE("attention: automatic is streaming, also with weights and scores", "[right][attention]") {
+  for (const bool all : {false, true}) {
+    Random random(26);
+    Problem p({1, 2, 2, 33, 700, 24, 24}, random);
+    if (all) {
+      p.want_weights();
+      p.want_scores(attn::ScoresStage::biased);
+    }
+    REQUIRE(p.run() == "");
+    const std::vector<float> automatic = p.results();
+    p.args.path = Path::streaming;
+    CHECK(p.check() == "");
+    CHECK(test::bits_difference(automatic, p.results()) == "");
+  }
 }
 
 // Every option and layout at once. The oracle knows them all; what is ignored, or read from the wrong place, shows.

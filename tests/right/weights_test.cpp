@@ -13,6 +13,7 @@
 #include "support/compare.hpp"
 #include "support/guard.hpp"
 #include "support/layout.hpp"
+#include "support/paths.hpp"
 #include "support/problem.hpp"
 #include "support/random_problem.hpp"
 
@@ -26,7 +27,7 @@ using std::int64_t;
 using test::Problem;
 using test::Random;
 
-const Path paths[] = {Path::blas, Path::streaming};
+const std::vector<Path> paths = test::paths();
 const DType types[] = {DType::f32, DType::f16, DType::bf16};
 const ScoresStage stages[] = {ScoresStage::scaled, ScoresStage::capped, ScoresStage::biased};
 

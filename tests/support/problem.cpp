@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "support/compare.hpp"
+#include "support/uninitialised.hpp"
 
 namespace test {
 namespace {
@@ -136,6 +137,7 @@ std::string Problem::run() {
   std::vector<unsigned char> workspace(bytes + 2 * border + 1, 0xff);
   with_workspace.workspace = workspace.data() + border + 1;  // any alignment will do
   with_workspace.workspace_bytes = bytes;
+  forget(with_workspace.workspace, bytes);
   const attn::Status status = attn::attention(with_workspace);
   if (!status.ok()) return std::string("status: ") + status.message();
   for (std::size_t i = 0; i < workspace.size(); ++i)
