@@ -61,7 +61,6 @@ void options(const attn::Parallel* parallel) {
   for (const test::Option& option : test::options())
     for (const int64_t rows : {1, 5, 50})
       for (const int64_t keys : {40, 600}) {
-        if (!option.served(attn::Path::streaming)) continue;
         Random random(1);
         test::OptionMemory memory(rows, keys);
         test::Problem p(test::option_shape(rows, keys), random);

@@ -48,7 +48,6 @@ TEST_CASE("options: what no query sees has no influence", "[not_there][options]"
   const Path path = GENERATE(from_range(test::paths()));
   int options_that_hide = 0;
   for (const test::Option& option : test::options()) {
-    if (!option.served(path)) continue;
     OptionMemory memory(rows, keys);
     test::Random random(57);
     Problem p(test::option_shape(rows, keys), random);

@@ -57,7 +57,6 @@ struct Options {
     path = random.integer(0, 3) == 0 ? test::paths().front() : attn::Path::streaming;
     for (bool* x : {&mask, &bias, &gathered, &softcap, &weights, &sums, &halves, &packed})
       *x = random.integer(0, 3) == 0;
-    weights = weights && (!packed || path == attn::Path::blas);
   }
 
   attn::Path path;
@@ -91,7 +90,7 @@ attn::AttentionArgs args_of(const Shape& s, const Options& o, Memory& m) {
   set_inputs(a, o, m);
   if (o.halves) a.query.dtype = a.key.dtype = a.value.dtype = a.output.dtype = attn::DType::bf16;
   if (o.weights) a.weights.data = &m.result;
-  if (o.weights && o.halves && o.path == attn::Path::blas) a.weights.dtype = attn::DType::f16;
+  if (o.weights && o.halves) a.weights.dtype = attn::DType::f16;
   if (o.sums) a.key_weight_sums = &m.result;
   if (o.packed) a.cu_query_lengths = a.cu_key_lengths = &m.cumulative;
   return a;

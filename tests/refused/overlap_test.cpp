@@ -24,25 +24,20 @@ const test::Shape shape = test::option_shape(rows, keys);
 struct Result {
   const char* name;
   int64_t floats;  // of one item
-  bool streaming_packed, streaming;  // what Path::streaming serves; Path::blas serves all
   void (*set)(AttentionArgs&, float*);
 };
 
 const Result results[] = {
-    {"output", 4 * rows * 37, true, true, [](AttentionArgs& a, float* x) { a.output = attn::bhtd(x, 4, rows, 37); }},
-    {"weights", 4 * rows* keys, false, true,
-     [](AttentionArgs& a, float* x) { a.weights = attn::bhtd(x, 4, rows, keys); }},
-    {"scores", 4 * rows* keys, false, false,
-     [](AttentionArgs& a, float* x) { a.scores = attn::bhtd(x, 4, rows, keys); }},
-    {"logsumexp", 4 * rows, true, true, [](AttentionArgs& a, float* x) { a.logsumexp = x; }},
-    {"key_weight_sums", 4 * keys, true, true, [](AttentionArgs& a, float* x) { a.key_weight_sums = x; }},
+    {"output", 4 * rows * 37, [](AttentionArgs& a, float* x) { a.output = attn::bhtd(x, 4, rows, 37); }},
+    {"weights", 4 * rows* keys, [](AttentionArgs& a, float* x) { a.weights = attn::bhtd(x, 4, rows, keys); }},
+    {"scores", 4 * rows* keys, [](AttentionArgs& a, float* x) { a.scores = attn::bhtd(x, 4, rows, keys); }},
+    {"logsumexp", 4 * rows, [](AttentionArgs& a, float* x) { a.logsumexp = x; }},
+    {"key_weight_sums", 4 * keys, [](AttentionArgs& a, float* x) { a.key_weight_sums = x; }},
 };
 
-// How many floats the call writes; 0 if it is not served.
+// How many floats the call writes.
 int64_t floats_of(const Result& result, const AttentionArgs& a) {
-  const bool packed = a.cu_query_lengths != nullptr;
-  if (a.path == Path::streaming && !(packed ? result.streaming_packed : result.streaming)) return 0;
-  return packed ? result.floats : shape.batch * result.floats;
+  return a.cu_query_lengths ? result.floats : shape.batch * result.floats;
 }
 
 template <class T>
@@ -102,7 +97,6 @@ TEST_CASE("overlap: of every result with everything that is read", "[refused][at
       a.path = path;
       if (input.option) input.option->set(p, options_memory);
       const int64_t floats = floats_of(result, a);
-      if (floats == 0) continue;
       // The result stands in the middle, the input at its first or last bytes, or close before or behind it. Multiples
       // of eight bytes, for the integers' sake.
       constexpr std::size_t room = 2048, step = 8;

@@ -97,7 +97,6 @@ TEST_CASE("C: the defaults are those of C++", "[right][c][options]") {
 TEST_CASE("C: every option gives what the C++ call gives", "[right][c][options]") {
   const attn::Path path = GENERATE(from_range(test::paths()));
   for (const test::Option& option : test::options()) {
-    if (!option.served(path)) continue;
     test::OptionMemory memory(20, 40);
     test::Random random(33);
     test::Problem p(test::option_shape(20, 40), random);

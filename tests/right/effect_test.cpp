@@ -45,7 +45,6 @@ std::string uncovered(const std::set<std::string>& covered) {
 TEST_CASE("effect: every option changes the result, and rightly", "[right][options]") {
   const Path path = GENERATE(from_range(test::paths()));
   for (const test::Option& option : test::options()) {
-    if (!option.served(path)) continue;
     OptionMemory memory(20, 40);
     test::Random random(31);
     Problem p(test::option_shape(20, 40), random);

@@ -71,7 +71,6 @@ TEST_CASE("option bits: each option has the bits that it had", "[same_bits][opti
   std::vector<test::Option> all = test::options();
   all.push_back({"all together", set_all_together});
   for (const test::Option& option : all) {
-    if (!option.served(attn::Path::streaming)) continue;
     for (const int64_t rows : {5, 60}) check_option(option, rows);
   }
 }

@@ -65,13 +65,17 @@ struct Part {
     output.assign(a.query_heads * rows * a.value_dim, test::canary);
     a.output = attn::bhtd(output.data(), a.query_heads, rows, a.value_dim);
     a.output.dtype = whole.output.dtype;
-    a.weights = {};
+    a.weights = a.scores = {};
     a.logsumexp = a.key_weight_sums = nullptr;
     if (wanted == Wanted::output) return;
     log_sum_exp.assign(a.query_heads * rows, test::canary);
     a.logsumexp = log_sum_exp.data();
     weights.assign(a.query_heads * rows * a.key_length, test::canary);
     a.weights = attn::bhtd(weights.data(), a.query_heads, rows, a.key_length);
+    a.weights.dtype = whole.weights.dtype;
+    scores = weights;
+    if (whole.scores.data) a.scores = attn::bhtd(scores.data(), a.query_heads, rows, a.key_length);
+    a.scores.dtype = whole.scores.dtype;
     sums.assign(a.query_heads * a.key_length, test::canary);
     a.key_weight_sums = sums.data();
   }
@@ -79,7 +83,7 @@ struct Part {
 
   AttentionArgs a;
   int64_t offset;
-  std::vector<float> output, log_sum_exp, weights, sums;
+  std::vector<float> output, log_sum_exp, weights, scores, sums;
 };
 
 // The results of the whole call.
@@ -89,17 +93,26 @@ struct Whole {
     queries = packed ? a.cu_query_lengths[a.batch] : a.query_length;
     keys = packed ? a.cu_key_lengths[a.batch] : a.key_length;
     output = test::gather(a.output, packed ? 1 : a.batch, a.query_heads, queries, a.value_dim);
+    if (a.weights.data) weights = test::gather(a.weights, test::result_dims(a, a.key_length));
+    if (a.scores.data) scores = test::gather(a.scores, test::result_dims(a, a.key_length));
   }
 
   // Rows [first, first + count) of every head of the item, of an array [items, heads, length, columns].
   std::vector<float> slice(
       const std::vector<float>& x, const Item& item, int64_t length, int64_t first, int64_t count,
       int64_t columns) const {
+    return slice(x, item, length, first, count, columns, columns);
+  }
+  // Of each row its first `wanted` columns.
+  std::vector<float> slice(
+      const std::vector<float>& x, const Item& item, int64_t length, int64_t first, int64_t count, int64_t columns,
+      int64_t wanted) const {
     std::vector<float> part;
-    for (int64_t h = 0; h < a.query_heads; ++h) {
-      const auto row = x.begin() + ((item.tensor_item * a.query_heads + h) * length + first) * columns;
-      part.insert(part.end(), row, row + count * columns);
-    }
+    for (int64_t h = 0; h < a.query_heads; ++h)
+      for (int64_t r = first; r < first + count; ++r) {
+        const auto row = x.begin() + ((item.tensor_item * a.query_heads + h) * length + r) * columns;
+        part.insert(part.end(), row, row + wanted);
+      }
     return part;
   }
 
@@ -118,8 +131,12 @@ struct Whole {
     if (wanted == Part::Wanted::output) return d;
     if (d.empty() && a.logsumexp)
       d = differs("logsumexp", part.log_sum_exp, slice(problem.logsumexp, item, queries, first, rows, 1));
+    const auto matrix = [&](const attn::Output& x) { return test::gather(x, 1, a.query_heads, rows, item.keys); };
     if (d.empty() && a.weights.data)
-      d = differs("weights", part.weights, slice(problem.weights, item, queries, t, rows, a.key_length));
+      d = differs(
+          "weights", matrix(part.a.weights), slice(weights, item, queries, first, rows, a.key_length, item.keys));
+    if (d.empty() && a.scores.data)
+      d = differs("scores", matrix(part.a.scores), slice(scores, item, queries, first, rows, a.key_length, item.keys));
     if (d.empty() && a.key_weight_sums && rows == item.queries)
       d = differs("sums", part.sums, slice(problem.key_weight_sums, item, keys, item.first_key, item.keys, 1));
     return d;
@@ -128,7 +145,7 @@ struct Whole {
   const AttentionArgs& a;
   const test::Problem& problem;
   int64_t queries, keys;
-  std::vector<float> output;
+  std::vector<float> output, weights, scores;
 };
 
 }  // namespace

@@ -44,9 +44,7 @@ struct Option {
   std::vector<OptionInput> (*reads)(const OptionMemory&) = nullptr;
   void (*spoil)(OptionMemory&) = nullptr;  // puts a NaN into what it reads, where a query sees it
   bool changes_output = true;  // by more than rounding
-  attn::Path only = attn::Path::automatic;  // served by this path alone; automatic: by both
 
-  bool served(attn::Path path) const { return only == attn::Path::automatic || only == path; }
 };
 
 const std::vector<Option>& options();
