@@ -143,7 +143,7 @@ struct ForwardOptions {
   bool causal = false;
   // forward() returns weights: [batch, num_heads, length, keys].
   bool need_weights = false;
-  // Threads of the streaming path and of Projection::tiles; BLAS has its own.
+  // Threads of attention, as in AttentionArgs, and of Projection::tiles. Projection::blas has those of the BLAS.
   const Parallel* parallel = nullptr;
   // Of causal: top_left (query t sees keys 0..t, also in a padded batch) or bottom_right; given is an error. With a
   // cache and no context token t stands behind the rows in use, whatever this says.
@@ -179,7 +179,8 @@ class MultiHeadAttention {
 
   // x: [batch, length, embed_dim], dense. batch or length 0 gives empty results.
   // Rows of queries beyond key_lengths[b] are computed like any other.
-  // Throws std::invalid_argument on bad arguments, and has then written nothing.
+  // Throws std::invalid_argument on bad arguments, std::runtime_error on what a path does not serve; nothing was
+  // written.
   [[nodiscard]] AttentionResult forward(
       const float* x, std::int64_t batch, std::int64_t length, const ForwardOptions& options = {}) const;
 
