@@ -6,9 +6,11 @@
 #include <vector>
 
 #include "attn/layers.hpp"
+#include "blas/blas.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/layer_call.hpp"
+#include "support/paths.hpp"
 #include "support/random.hpp"
 
 using test::index;
@@ -104,14 +106,13 @@ TEST_CASE("layer: path", "[right][layers]") {
   CAPTURE(random.seed());
   Layer l = layer_of(random);
   LayerCall c = call_of(random, l, 1, 30);
-  for (const attn::Path path : {attn::Path::blas, attn::Path::streaming}) {
+  for (const attn::Path path : test::paths()) {
     c.options.path = path;
     check(l, c);
   }
 }
 
-TEST_CASE(
-    "layer: path decides who attends; automatic is the BLAS for weights, and never with tiles", "[right][layers]") {
+TEST_CASE("layer: path decides who attends, and automatic is streaming", "[right][layers]") {
   test::Random random(39);
   CAPTURE(random.seed());
   Layer l = test::make_layer(random, 16, 4, 4, 32);
@@ -123,13 +124,30 @@ TEST_CASE(
   };
   for (const attn::Projection projection : {attn::Projection::blas, attn::Projection::tiles}) {
     l.projection = projection;
-    const std::vector<float> blas = output(attn::Path::blas, true), streaming = output(attn::Path::streaming, true);
-    CHECK(!test::bits_equal(blas, streaming));
-    CHECK(test::bits_equal(output(attn::Path::blas, false), blas));
-    CHECK(test::bits_equal(output(attn::Path::streaming, false), streaming));
-    CHECK(test::bits_equal(output(attn::Path::automatic, false), streaming));
-    CHECK(
-        test::bits_equal(output(attn::Path::automatic, true), projection == attn::Projection::blas ? blas : streaming));
+    const std::vector<float> streaming = output(attn::Path::streaming, true);
+    for (const bool weights : {false, true}) {
+      CHECK(test::bits_equal(output(attn::Path::streaming, weights), streaming));
+      CHECK(test::bits_equal(output(attn::Path::automatic, weights), streaming));
+      if (attn::blas::built) CHECK(!test::bits_equal(output(attn::Path::blas, weights), streaming));
+    }
+  }
+}
+
+TEST_CASE("layer: SelfAttention takes the BLAS path with the BLAS, streaming with tiles", "[right][layers]") {
+  test::Random random(40);
+  CAPTURE(random.seed());
+  Layer l = test::make_layer(random, 16, 1, 1, 32);
+  LayerCall c = call_of(random, l, 1, 300);
+  for (const attn::Projection projection : {attn::Projection::blas, attn::Projection::tiles}) {
+    l.projection = projection;
+    const bool blas = attn::blas::built && projection == attn::Projection::blas;
+    c.options.path = blas ? attn::Path::blas : attn::Path::streaming;
+    const test::LayerFloats want = test::run(attn::MultiHeadAttention(l.config()), l, c, true);
+    const attn::AttentionResult got =
+        attn::SelfAttention(16, 32, l.w_q.data(), l.w_k.data(), l.w_v.data(), attn::WeightLayout::in_out, projection)
+            .forward(c.x.data(), 300);
+    CHECK(test::bits_equal(got.output, want.output));
+    CHECK(test::bits_equal(got.weights, want.weights));
   }
 }
 
@@ -154,7 +172,7 @@ TEST_CASE("layer: threads are handed to products and attention", "[right][layers
   calls = 0;
   l.projection = attn::Projection::tiles;
   test::run(attn::MultiHeadAttention(l.config()), l, c, false);
-  CHECK(calls == by_blas + 2);  // of x, and of the heads
+  CHECK(calls == by_blas + (attn::blas::built ? 2 : 0));  // of x, and of the heads; without a BLAS both are tiles
 }
 
 TEST_CASE("layer: mask, and bias with factors of the heads", "[right][layers]") {

@@ -6,6 +6,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/layer_call.hpp"
+#include "support/paths.hpp"
 #include "support/random.hpp"
 
 using test::index;
@@ -59,11 +60,11 @@ void check_all(test::Random& random, bool weights) {
     CHECK(test::check(l, c, weights) == "");
     c.add_bias(random, l, all, true);
     CHECK(test::check(l, c, weights) == "");
-    c.options.path = attn::Path::blas;
-    CHECK(test::check(l, c, weights) == "");
+    for (const attn::Path path : test::paths()) {
+      c.options.path = path;
+      CHECK(test::check(l, c, weights) == "");
+    }
     if (!weights) continue;
-    c.options.path = attn::Path::streaming;
-    CHECK(test::check(l, c, weights) == "");
     c.options.average_weights = true;
     CHECK(test::check(l, c, weights) == "");
   }
@@ -77,7 +78,7 @@ TEST_CASE("layer: packed batches", "[right][layers]") {
   check_all(random, false);
 }
 
-TEST_CASE("layer: weights of packed batches", "[right][.needs_packed_weights]") {
+TEST_CASE("layer: weights of packed batches", "[right][layers]") {
   test::Random random(61);
   CAPTURE(random.seed());
   check_all(random, true);
