@@ -26,7 +26,7 @@ file(WRITE ${WORK_DIR}/include/cblas.h "#error not the header of this BLAS\n")
 set(ENV{CPLUS_INCLUDE_PATH} ${WORK_DIR}/include)
 
 file(MAKE_DIRECTORY ${WORK_DIR}/nothing)
-expect(nothing 1 "attn needs a BLAS.*Debian: libopenblas-dev")
+expect(nothing 1 "attn needs a BLAS.*Debian: libopenblas-dev.*-DATTN_BLAS=OFF")
 
 provide(reference blas -DFORTRAN -DINT=int)
 expect(reference 0 "attn: BLAS Generic.*slow.*Debian: libopenblas-dev")
