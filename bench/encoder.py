@@ -1,6 +1,6 @@
 """Races a whole sentence encoder: the one of tests/examples/encoder against PyTorch, ONNX Runtime and OpenVINO.
 
-    sh cmake/dev.sh peers --encoder [MODEL.safetensors] [--threads 1] [--quick] [--rows 128]
+    sh cmake/dev.sh peers --encoder [MODEL.safetensors] [--threads 1] [--quick] [--least] [--rows 128]
     python bench/encoder.py MODEL.safetensors FILE    # writes what example_encoder --check FILE compares with
 
 Where peers.py is told --encoder, it comes here. Each row has its turn in one process for each number of threads, as in
@@ -60,16 +60,17 @@ class Encoder:
         arrays = [x if x is None else x.ctypes.data for x in (lengths, ends, output)]
         arguments = [ids.ctypes.data, len(tokens), 0 if packed else ids.shape[1], *arrays]
 
-        def call(_alive=(ids, lengths, ends)):
+        def call(_alive=(ids, lengths, ends, output)):
             if self.c.attn_encoder_embed(self.session, *arguments, self.message):
                 raise RuntimeError(self.message.value.decode())
 
         return call, lambda: output
 
 
-def measure(name, model, encoder, threads, timing):
+def measure(name, model, encoder, threads, options):
     from encoder_rivals import WAYS
 
+    timing = race.timing_of(options)
     tokens = sequences(ROWS[name])
     want = reference(model, tokens)
 
@@ -99,8 +100,8 @@ def measure(name, model, encoder, threads, timing):
         contenders["attn padded"], padded_result = encoder.way(tokens, model.width, packed=False)
         contenders["attn padded"]()
         errors["attn padded"] = error_of(padded_result())
-    times = race.race(contenders, timing, timing.seconds * len(contenders), left_out)
-    ms = {who: statistics.median(t) for who, t in times.items()}
+    times = race.race(contenders, timing, timing.row_seconds or timing.seconds * len(contenders), left_out)
+    ms = {who: (min if options.least else statistics.median)(t) for who, t in times.items()}
     return {"row": name, "threads": threads, "ms": ms, "errors": errors, "how": how, "left_out": left_out}
 
 
@@ -115,7 +116,7 @@ def worker(options, isa, threads, names):
     with torch.inference_mode():
         for name in names:
             race.progress(f"{name}, {isa}, threads: {threads} ...")
-            result = measure(name, model, encoder, threads, race.timing_of(options))
+            result = measure(name, model, encoder, threads, options)
             race.progress("")
             print(json.dumps({**result, "isa": isa}), flush=True)
 
@@ -142,13 +143,14 @@ def main(parser, options, isas, threads, environment):
     names = [name for name in ROWS if re.search(options.rows or "", name)]
     if not names:
         parser.error(f"--rows {options.rows}: none of {', '.join(ROWS)}")
-    results = []
+    results, what = [], "Least of the rounds" if options.least else "Medians"
     for isa in isas:
         for n in threads:
-            print(f"\n{isa}, threads: {n}. Medians in ms (of the others: also over attn) and the largest error of embeddings of length 1")
+            print(f"\n{isa}, threads: {n}. {what} in ms (of the others: also over attn) and the largest error of embeddings of length 1")
             print(f"{'row':<16}{'attn':>9}{'':8} | " + " | ".join(f"{peer:>9}{'':14}" for peer in PEERS))
             command = [sys.executable, str(HERE / "peers.py"), "--library", options.library, "--encoder", options.encoder]
-            command += ["--quick"] if options.quick else []
+            command += [flag for flag in ("--quick", "--least") if getattr(options, flag[2:])]
+            command += ["--seconds", str(options.seconds)] if options.seconds else []
             process = subprocess.Popen(
                 [*command, "--worker", isa, str(n), *names], env=environment(isa, n), stdout=subprocess.PIPE, text=True
             )

@@ -14,8 +14,10 @@
 namespace encoder {
 namespace {
 
-// Rows of one task of all that follows attention: their hidden values, 64 * 1536 floats, stay in a cache of 512 KiB.
-constexpr std::int64_t task_rows = 64;
+// Most rows of a task of all that follows attention. 512 tokens took 0.93 to 0.97 of the time of 64 rows (Zen 3).
+constexpr std::int64_t task_rows = 128;
+// With fewer rows for each thread, all threads share each product.
+constexpr std::int64_t fewest_rows = 64;
 
 attn::MultiHeadAttention make_attention(const Weights& weights, const LayerWeights& layer) {
   attn::MultiHeadConfig config;
@@ -110,6 +112,7 @@ Encoder::Encoder(Weights weights) {
 void Encoder::embed(const Batch& batch, float* embeddings, const attn::Parallel* parallel) {
   check(batch, weights_);
   const std::int64_t rows = batch.cu_lengths ? batch.cu_lengths[batch.batch] : batch.batch * batch.length;
+  if (rows == 0) return;
   const std::int64_t width = weights_.width;
   grown(attended_, rows, width);
   float* x = grown(x_, rows, width);
@@ -148,10 +151,12 @@ void Encoder::run_layer(const Layer& layer, const Batch& batch, std::int64_t row
   options.cu_lengths = batch.cu_lengths;
   layer.attention.forward_into(x_.data(), batch.batch, longest(batch), attended_.data(), nullptr, options);
   const std::int64_t threads = parallel ? parallel->threads : 1;
-  if (threads > 1 && rows < threads * task_rows) return finish_rows_together(layer, rows, parallel);
-  grown(hidden_, threads * task_rows, weights_.hidden);
-  for_rows(parallel, rows, task_rows, [&](std::int64_t task, std::int64_t begin, std::int64_t end) {
-    finish_rows(layer, begin, end, hidden_.data() + task * task_rows * weights_.hidden);
+  if (threads > 1 && rows < threads * fewest_rows) return finish_rows_together(layer, rows, parallel);
+  const std::int64_t rounds = (rows + threads * task_rows - 1) / (threads * task_rows);
+  const std::int64_t step = (rows + threads * rounds - 1) / (threads * rounds);
+  grown(hidden_, threads * step, weights_.hidden);
+  for_rows(parallel, rows, step, [&](std::int64_t task, std::int64_t begin, std::int64_t end) {
+    finish_rows(layer, begin, end, hidden_.data() + task * step * weights_.hidden);
   });
 }
 

@@ -25,8 +25,9 @@ class Encoder {
   // Throws std::invalid_argument if the sizes do not fit each other.
   explicit Encoder(Weights weights);
 
-  // embeddings: [batch, width], of length 1 each. One call at a time: it keeps its memory for the next one. Throws
-  // std::invalid_argument that names the sequence if one is empty or longer than `positions`, or a token is none.
+  // embeddings: [batch, width], of length 1 each; batch may be 0. One call at a time: it keeps its memory for the next
+  // one. Throws std::invalid_argument that names the sequence if one is empty or longer than `positions`, or a token is
+  // none.
   void embed(const Batch& batch, float* embeddings, const attn::Parallel* parallel = nullptr);
 
   [[nodiscard]] std::int64_t width() const { return weights_.width; }

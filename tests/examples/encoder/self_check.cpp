@@ -208,6 +208,7 @@ bool check_bad_batches(Encoder& encoder) {
   batches.push_back(empty.packed());
   batches.push_back(large.packed());
   const char* words[] = {"sequence 0 has the token 50", "sequence 1 has 0 tokens", "sequence 0 has 101 tokens"};
+  encoder.embed(Sequences({}).packed(), embeddings.data());  // no sequence: nothing happens
   bool right = true;
   for (std::size_t i = 0; i < batches.size(); ++i) {
     std::string said = "nothing";
