@@ -30,8 +30,7 @@ struct Product {
   const float* last;  // halves in place: the last vector, widened, [depth, 16]; null if it is whole
 };
 
-// tail: the last vector may be partial. panels: a panel [depth, 16] for each vector, b_stride from panel to panel.
-enum class Source { packed, in_place, in_place_tail, panels };
+enum class Source { packed, in_place, in_place_tail };  // tail: the last vector may be partial
 
 // The last vector of columns of row k of b, `tail` of them; of halves, where there is a tail, from `last`.
 template <class Lanes>
@@ -64,16 +63,13 @@ void multiply_tile(const Product& p) {
 #pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::zero();
   }
-  const std::ptrdiff_t next_row = From == Source::panels ? 16 : b_stride;
-  const std::ptrdiff_t next_vector = From == Source::panels ? b_stride : 16;
-  for (std::ptrdiff_t k = 0; k < p.depth; ++k, ++a, b += next_row) {
+  for (std::ptrdiff_t k = 0; k < p.depth; ++k, ++a, b += b_stride) {
     Lanes column[Vectors];
-    if ((From == Source::in_place || From == Source::in_place_tail) && fetch_ahead)
-      prefetch_row(b, b_stride, 16 * Vectors);
+    if (From != Source::packed && fetch_ahead) prefetch_row(b, b_stride, 16 * Vectors);
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v)
       column[v] = From == Source::in_place_tail && v == Vectors - 1 ? load_tail<Lanes>(p, b + 16 * v, k)
-                                                                    : load<Lanes>(b + v * next_vector);
+                                                                    : load<Lanes>(b + 16 * v);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
       const Lanes row = Lanes::set1(a[r * a_stride]);

@@ -99,7 +99,8 @@ TEST_CASE("project: one fma chain an element, for every remainder of rows and co
 TEST_CASE("project: one fma chain an element, for every depth around a block", "[kernels][simd]") {
   test::Random random(122);
   CAPTURE(random.seed());
-  for (const std::ptrdiff_t in : {191, 192, 193, 255, 256, 257, 383, 384, 385, 511, 512, 513, 768, 1025})
+  for (const std::ptrdiff_t in :
+       {191, 192, 193, 255, 256, 257, 383, 384, 385, 511, 512, 513, 767, 768, 769, 1025, 1537})
     for (const std::ptrdiff_t rows : {1, 12, 13, 20})
       for (const std::ptrdiff_t columns : {5, 64, 83}) {
         if (test::quick() && (rows + columns + in) % 3 != 0) continue;
@@ -112,7 +113,7 @@ TEST_CASE("project: one fma chain an element, for every depth around a block", "
 TEST_CASE("project: y = x W + bias in double, and scalar's bits", "[kernels][simd]") {
   test::Random random(123);
   CAPTURE(random.seed());
-  for (const Sizes s : {Sizes{3, 40, 35}, Sizes{14, 600, 70}, Sizes{49, 300, 33}}) {
+  for (const Sizes s : {Sizes{3, 40, 35}, Sizes{14, 800, 70}, Sizes{49, 300, 33}}) {
     const Product product(random, s);
     const std::vector<float> got = product.run(test::Edge::after);
     // Each of in roundings is at most half an ULP of a partial sum, whose terms add up to no more than `sum`.
@@ -138,10 +139,10 @@ TEST_CASE("project: a NaN, an infinity or a -0 reaches what it should, and nothi
   test::Random random(124);
   for (const std::ptrdiff_t rows : {1, 2, 6, 15})
     for (const std::ptrdiff_t columns : {16, 37, 64}) {
-      const Sizes s{rows, 270, columns};
+      const Sizes s{rows, 900, columns};
       const Product clean(random, s);
       const std::vector<float> before = clean.run(test::Edge::after);
-      const std::ptrdiff_t row = rows - 1, column = columns - 2, k = 260;
+      const std::ptrdiff_t row = rows - 1, column = columns - 2, k = 860;
       Product spoiled = clean;
       spoiled.x[row * (s.in + padding) + k] = nan;  // its row is NaN
       spoiled.w[3 * s.columns + column] = inf;  // its column is infinite, as x decides
