@@ -1,4 +1,4 @@
-// The layers, and beside each the sgemm of its projection alone: what is left is attention, biases and memory.
+// The layers, with the BLAS and with tiles, and beside each its projection alone: what is left is attention and memory.
 // Both sides of the comparison with NumPy (bench/numpy_seed.py) need the same OPENBLAS_NUM_THREADS.
 #include <benchmark/benchmark.h>
 
@@ -42,7 +42,7 @@ void self_attention(benchmark::State& state, std::int64_t length, std::int64_t d
   count(state, length, projection_flop(t, d, d) + attention_flop(1, t, d));
 }
 
-void multi_head(benchmark::State& state, const bench::LayerRow& s, bool need_weights) {
+void multi_head(benchmark::State& state, const bench::LayerRow& s, attn::Projection by, bool need_weights) {
   const std::vector<float> w = numbers(3 * s.embed_dim * s.embed_dim, 0.1f);
   attn::MultiHeadConfig config;
   config.embed_dim = s.embed_dim;
@@ -50,6 +50,7 @@ void multi_head(benchmark::State& state, const bench::LayerRow& s, bool need_wei
   config.w_q = w.data();
   config.w_k = w.data() + s.embed_dim * s.embed_dim;
   config.w_v = w.data() + 2 * s.embed_dim * s.embed_dim;
+  config.projection = by;
   const attn::MultiHeadAttention layer(config);
   const std::vector<float> x = numbers(s.batch * s.length * s.embed_dim, 1);
   attn::ForwardOptions options;
@@ -76,6 +77,19 @@ void projection(benchmark::State& state, const bench::LayerRow& s) {
   count(state, rows, projection_flop(static_cast<double>(rows), e, e));
 }
 
+void projection_by_tiles(benchmark::State& state, const bench::LayerRow& s) {
+  const std::int64_t rows = s.batch * s.length, columns = 3 * s.embed_dim;
+  const std::vector<float> x = numbers(rows * s.embed_dim, 1), w = numbers(s.embed_dim * columns, 0.1f);
+  const attn::Linear linear(s.embed_dim, columns, w.data());
+  std::vector<float> y(static_cast<std::size_t>(rows * columns));
+  for (auto _ : state) {
+    linear.forward_into(x.data(), rows, y.data());
+    benchmark::ClobberMemory();
+  }
+  const double e = static_cast<double>(s.embed_dim);
+  count(state, rows, projection_flop(static_cast<double>(rows), e, e));
+}
+
 void add_all() {
   using benchmark::RegisterBenchmark;
   RegisterBenchmark("layer/self_attention/T4_D8", self_attention, 4, 8)->UseRealTime();
@@ -86,10 +100,15 @@ void add_all() {
     const auto add = [](const std::string& full_name, auto run) {
       RegisterBenchmark(full_name.c_str(), run)->UseRealTime()->Unit(benchmark::kMillisecond);
     };
-    add(name + "/weights", [&row](benchmark::State& state) { multi_head(state, row, true); });
-    add(name + "/no_weights", [&row](benchmark::State& state) { multi_head(state, row, false); });
+    using attn::Projection;
+    add(name + "/weights", [&row](benchmark::State& state) { multi_head(state, row, Projection::blas, true); });
+    add(name + "/no_weights", [&row](benchmark::State& state) { multi_head(state, row, Projection::blas, false); });
+    add(name + "/tiles/weights", [&row](benchmark::State& state) { multi_head(state, row, Projection::tiles, true); });
+    add(name + "/tiles/no_weights",
+        [&row](benchmark::State& state) { multi_head(state, row, Projection::tiles, false); });
     if constexpr (attn::blas::built)
       add(name + "/projection_sgemm", [&row](benchmark::State& state) { projection(state, row); });
+    add(name + "/projection_tiles", [&row](benchmark::State& state) { projection_by_tiles(state, row); });
   }
 }
 

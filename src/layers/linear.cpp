@@ -8,11 +8,13 @@ namespace attn {
 
 Linear::Linear(std::int64_t in_dim, std::int64_t out_dim, Projection projection)
     : in_dim_(in_dim), out_dim_(out_dim), projection_(projection) {
+  std::size_t count = floats("w", in_dim, out_dim);
   if (projection == Projection::tiles) {
-    out_dim = tiles::packed_columns(out_dim);
-    b_.resize(static_cast<std::size_t>(out_dim));
+    const std::int64_t packed = tiles::packed_columns(out_dim);
+    count = floats("packed w", in_dim, packed);
+    b_.resize(static_cast<std::size_t>(packed));
   }
-  w_ = weight_floats(floats("w", in_dim, out_dim));
+  w_ = weight_floats(count);
 }
 
 namespace {

@@ -29,8 +29,8 @@ void pack(
 
 namespace {
 
-// Rows that go over all panels of a task before the next ones: so often is a weight read from L3 or memory.
-constexpr std::int64_t most_rows = 128;
+// Rows that a panel serves before the next one is read from L3 or memory: 256 were 1.01 to 1.06 times as fast as 128.
+constexpr std::int64_t most_rows = 256;
 constexpr std::int64_t fewest_rows = 24;
 // So many tasks a worker: the last ones to finish are not far apart.
 constexpr std::int64_t tasks_per_worker = 4;

@@ -7,6 +7,7 @@
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
+#include "support/problem.hpp"
 #include "support/random.hpp"
 
 namespace {
