@@ -12,6 +12,8 @@
 #include <vector>
 
 #include "attn/attn.hpp"
+#include "support/layer.hpp"
+#include "support/layer_call.hpp"
 #include "support/options.hpp"
 #include "support/problem.hpp"
 #include "support/random.hpp"
@@ -186,6 +188,29 @@ void append(DType type) {
   }
 }
 
+// The memory between the projections and the attention is the library's own.
+void layers() {
+  Random random(6);
+  for (int64_t dim = 1; dim <= 40; ++dim) {
+    test::Layer layer = test::make_layer(random, dim, 4, 2, dim % 9 + 1);
+    test::add_biases(layer, random);
+    test::add_output_projection(layer, random, true);
+    layer.projection = attn::Projection::tiles;
+    test::LayerCall call;
+    call.batch = 2;
+    call.length = 7;
+    call.x = random.normals(static_cast<std::size_t>(14 * dim));
+    call.key_lengths = {7, 3};
+    call.options.causal = dim % 2 == 0;
+    call.options.average_weights = dim % 3 == 0;
+    if (dim % 4 == 0) call.cache.push_back(test::make_cache(random, layer, {0, 5}, 20, DType::bf16));
+    const test::LayerFloats got = test::run(attn::MultiHeadAttention(layer.config()), layer, call, true);
+    ++calls;
+    expect_written(got.output);
+    expect_written(got.weights);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -204,6 +229,7 @@ int main(int argc, char** argv) {
   softmax();
   merge();
   for (const DType type : {DType::f32, DType::f16, DType::bf16}) append(type);
+  layers();
   std::printf("%s: %lld calls\n", attn::active_isa(), static_cast<long long>(calls));
   return ok ? 0 : 1;
 }
