@@ -173,7 +173,8 @@ struct AttentionArgs {
 // It never falls when a shape grows. So a workspace for the largest shape serves every smaller one: batch, query_heads,
 // kv_heads, query_length, key_length, head_dim, value_dim, parallel->threads no larger, with the same options;
 // query_heads / kv_heads may differ. With more than 12 query heads times queries it also counts packed copies of keys
-// and values, one or one for each thread, which this call may not need. The BLAS path counts its scratch, up to 256
+// and values, one or one for each thread, which this call may not need. With weights or their sums it counts the
+// exponentials of up to 64 rows, key_length floats each, for each thread. The BLAS path counts its scratch, up to 256
 // rows of scores and what is widened, for each thread that may get a task. Without a workspace a call allocates what it
 // needs.
 [[nodiscard]] std::size_t workspace_size(const AttentionArgs& args) noexcept;

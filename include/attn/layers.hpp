@@ -26,7 +26,7 @@ enum class WeightLayout {
 
 // Who multiplies the projections.
 enum class Projection : std::int32_t {
-  blas = 0,  // the BLAS's sgemm, with its own threads and bits
+  blas = 0,  // the BLAS's sgemm, with its own threads and bits; tiles in a library without a BLAS (ATTN_BLAS=OFF)
   tiles = 1,  // the library's own kernels: weights packed once by the constructor, threads of the caller's `parallel`,
               // the same bits everywhere
 };
