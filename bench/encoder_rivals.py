@@ -164,11 +164,15 @@ def fused(proto, model):
     import onnx
     from onnxruntime.transformers import optimizer
 
-    # It prints, and warns of, what it leaves as it is.
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        onnx.save(proto, f"{folder}/model.onnx")
+    # It prints, warns of what it leaves as it is, and leaves files in the working folder.
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.chdir(folder),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        onnx.save(proto, "model.onnx")
         logging.disable(logging.WARNING)
-        result = optimizer.optimize_model(f"{folder}/model.onnx", "bert", HEADS, model.width, use_gpu=False)
+        result = optimizer.optimize_model("model.onnx", "bert", HEADS, model.width, use_gpu=False)
         logging.disable(logging.NOTSET)
     count = result.get_fused_operator_statistics().get("Attention", 0)
     return result.model, f"fused by its tool, {count} Attention"

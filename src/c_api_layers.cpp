@@ -60,6 +60,15 @@ struct Forward {
     if (from) status = read_struct("options", from, c);
     attn_layer_cache k{};
     if (status.ok() && c.cache) status = read_struct("options->cache", c.cache, k);
+    const struct {
+      const char* name;
+      std::int32_t value;
+    } flags[] = {{"bottom_right", c.bottom_right}, {"average_weights", c.average_weights}};
+    for (const auto& flag : flags)
+      if (status.ok() && flag.value != 0 && flag.value != 1)
+        status = attn::Status(
+            attn::StatusCode::invalid_argument, "options->%s must be 0 or 1, got %d", flag.name,
+            static_cast<int>(flag.value));
     if (!status.ok()) return;
     if (c.parallel) {
       parallel = attn::c_api::convert(*c.parallel);

@@ -1,4 +1,4 @@
-/* attn's C interface: the same calls and the same field names as the C++ headers, which say what each one means.
+/* attn's C interface: the calls and field names of the C++ headers, which say what each one means.
  *
  * Every struct of arguments starts with `size`: set it to sizeof the struct. The _init functions do, and set all
  * defaults. By it a library with more fields knows which ones the caller has. Where a struct has a member
@@ -237,7 +237,7 @@ typedef struct attn_forward_options {
   const int64_t* key_lengths;
   int32_t causal;
   const attn_parallel* parallel;
-  int32_t bottom_right; /* 1: Alignment::bottom_right, else top_left */
+  int32_t bottom_right; /* 1: Alignment::bottom_right, 0: top_left */
   int32_t average_weights; /* 0 or 1 */
   int32_t path;
   attn_mask mask;

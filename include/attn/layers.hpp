@@ -1,6 +1,6 @@
 // Attention layers with their projections. They own their weights: constructors throw, forward returns a value.
 // forward changes nothing in the layer, so several threads may share one. On an exception there is no effect.
-// BLAS holds sizes in int: widths of weights and batch * length are at most 2147483647.
+// Widths of weights and batch * length are at most 2147483647, as a BLAS holds sizes in int.
 #pragma once
 
 #include "attn/macros_off.h"
@@ -20,7 +20,7 @@ struct LayerParts;  // the library's own
 
 // How a weight matrix is stored, row-major.
 enum class WeightLayout {
-  in_out,  // [in, out]: y = x W, as the seed's NumPy
+  in_out,  // [in, out]: y = x W
   out_in,  // [out, in]: y = x W^T, as torch.nn.Linear
 };
 
@@ -66,7 +66,7 @@ struct AttentionResult {
   std::vector<float> weights;
 };
 
-// Single-head self-attention, the seed of this project:
+// Single-head self-attention:
 //   Q = X W_q, K = X W_k, V = X W_v, weights = softmax(Q K^T / sqrt(head_dim)), output = weights V.
 class SelfAttention {
  public:
@@ -148,7 +148,8 @@ struct ForwardOptions {
   // Of causal: top_left (query t sees keys 0..t, also in a padded batch) or bottom_right; given is an error. With a
   // cache and no context token t stands behind the rows in use, whatever this says.
   Alignment alignment = Alignment::top_left;
-  // The weights are the mean over the heads, summed in the order of the heads: [batch, length, keys].
+  // The weights are the mean over the heads, summed in the order of the heads: [batch, length, keys]. forward() also
+  // needs need_weights.
   bool average_weights = false;
   // Of the attention.
   Path path = Path::automatic;
@@ -166,11 +167,12 @@ struct ForwardOptions {
   // With cu_lengths and a context: likewise for its rows, at most context_length of them.
   const std::int64_t* cu_context_lengths = nullptr;
   // Keys and values of x (of the context) are appended, then the queries attend to all rows in use. With a context and
-  // a context_length of 0 nothing is appended: the encoder's output is projected by the first call only.
+  // a context_length of 0 nothing is appended: later calls give the context, not null, with that length, and an
+  // encoder's output is projected once.
   const LayerCache* cache = nullptr;
 };
 
-// Multi-head attention. One product on weights side by side gives Q, K and V of all heads. Attention reads each head in
+// Multi-head attention. One product on weights side by side gives Q, K and V of all heads (with a context two). Attention reads each head in
 // place from its result; then comes the output projection, if there is one.
 class MultiHeadAttention {
  public:

@@ -24,7 +24,6 @@ Status cumulative(
 
 namespace {
 
-
 Status options(const AttentionArgs& a) noexcept {
   // 2^126 keeps scale * log2(e) and the constants made of it in the range of float.
   if (!(std::fabs(a.scale) <= 0x1p126f))

@@ -1,4 +1,4 @@
-// The random numbers of the project's seed, NumPy's RandomState(seed).randn, draw for draw.
+// The random numbers of NumPy's RandomState(seed).randn, draw for draw.
 #pragma once
 
 #include <cmath>

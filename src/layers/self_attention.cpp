@@ -1,4 +1,4 @@
-// The project's seed, SelfAttention.
+// One head: the simplest layer.
 #include "layers/checks.hpp"
 #include "layers/forward.hpp"
 #include "layers/numpy_random.hpp"

