@@ -172,8 +172,8 @@ struct ForwardOptions {
   const LayerCache* cache = nullptr;
 };
 
-// Multi-head attention. One product on weights side by side gives Q, K and V of all heads (with a context two). Attention reads each head in
-// place from its result; then comes the output projection, if there is one.
+// Multi-head attention. One product on weights side by side gives Q, K and V of all heads (with a context two).
+// Attention reads each head in place from its result; then comes the output projection, if there is one.
 class MultiHeadAttention {
  public:
   // Throws std::invalid_argument naming the member of `config` that is wrong.
