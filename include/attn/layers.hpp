@@ -40,6 +40,10 @@ class Linear {
       std::int64_t in_dim, std::int64_t out_dim, const float* w, const float* b = nullptr,
       WeightLayout layout = WeightLayout::in_out, Projection projection = Projection::tiles);
 
+  // Copies share the weights. A move copies, too: what is moved from can still be used.
+  Linear(const Linear&) = default;
+  Linear& operator=(const Linear&) = default;
+
   // x: [rows, in_dim], y: [rows, out_dim], both dense; y may not overlap x. rows 0 writes nothing. `parallel`: threads
   // of Projection::tiles; BLAS has its own. Throws std::invalid_argument on bad arguments, and has then written
   // nothing.

@@ -40,10 +40,10 @@ Linear::Linear(
 
 void Linear::forward_into(const float* x, std::int64_t rows, float* y, const Parallel* parallel) const {
   require_size("rows", rows, 0);
+  require_parallel(parallel);
   if (rows == 0) return;
   require_data("x", x);
   require_data("y", y);
-  require_parallel(parallel);
   check::View inputs[] = {check::view("x", x, static_cast<std::int64_t>(floats("x", rows, in_dim_)))};
   check::View results[] = {check::view("y", y, static_cast<std::int64_t>(floats("y", rows, out_dim_)))};
   throw_if_error(check::all_apart(inputs, results));

@@ -167,6 +167,11 @@ TEST_CASE("Linear names the argument that is wrong", "[refused][layers]") {
   std::vector<float> y(16, 7.0f);
   for (const auto by : {attn::Projection::blas, attn::Projection::tiles}) {
     const Linear linear(8, 8, w.data(), nullptr, attn::WeightLayout::in_out, by);
+    const attn::Parallel none{nullptr, nullptr, 2};
+    for (const std::int64_t rows : {0, 1}) {
+      float y[8];
+      CHECK(contains(message_of([&] { linear.forward_into(w.data(), rows, y, &none); }), "parallel->run is null"));
+    }
     const auto forward = [&](const float* x, std::int64_t rows, float* to, const attn::Parallel* parallel = nullptr) {
       return message_of([&] { linear.forward_into(x, rows, to, parallel); });
     };

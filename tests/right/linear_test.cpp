@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <utility>
 #include <vector>
 
 #include "attn/layers.hpp"
@@ -56,5 +57,39 @@ TEST_CASE("Linear keeps its own copy, and copies are whole", "[right][layers]") 
     linear = Linear(20, 18, w.data());
     copy.forward_into(x.data(), 3, again.data());
     CHECK(test::bits_equal(y, again));
+  }
+}
+
+TEST_CASE("layers that were moved from still compute", "[right][layers]") {
+  test::Random random(52);
+  CAPTURE(random.seed());
+  const std::vector<float> w = random.normals(48 * 48), x = random.normals(5 * 48);
+  const auto same = [&](const attn::Linear& one, const attn::Linear& other) {
+    std::vector<float> a(5 * 48), b(5 * 48);
+    one.forward_into(x.data(), 5, a.data());
+    other.forward_into(x.data(), 5, b.data());
+    return test::bits_equal(a, b);
+  };
+  for (const attn::Projection projection : {attn::Projection::blas, attn::Projection::tiles}) {
+    attn::Linear from(48, 48, w.data(), w.data(), attn::WeightLayout::in_out, projection);
+    attn::Linear to(std::move(from));
+    CHECK(same(from, to));  // NOLINT(bugprone-use-after-move)
+    from = std::move(to);
+    CHECK(same(from, to));  // NOLINT(bugprone-use-after-move)
+
+    attn::MultiHeadConfig config;
+    config.embed_dim = 48;
+    config.num_heads = 3;
+    config.w_q = config.w_k = config.w_v = config.w_o = w.data();
+    config.projection = projection;
+    attn::MultiHeadAttention heads(config);
+    const attn::MultiHeadAttention moved(std::move(heads));
+    CHECK(test::bits_equal(
+        heads.forward(x.data(), 1, 5).output,
+        moved.forward(x.data(), 1, 5).output));  // NOLINT(bugprone-use-after-move)
+    attn::SelfAttention self(48, 16, 3, projection);
+    const attn::SelfAttention moved_self(std::move(self));
+    CHECK(test::bits_equal(
+        self.forward(x.data(), 5).output, moved_self.forward(x.data(), 5).output));  // NOLINT(bugprone-use-after-move)
   }
 }
