@@ -166,7 +166,7 @@ TileScratch scratch_of(const Plan& plan, const KvHead& kv, const Workspace& w, s
 void run_block(
     const Plan& plan, const KvHead& kv, std::int64_t block, const Workspace& w, std::int64_t worker) noexcept {
   const Blocks blocks = plan.problem.extras.scores.data ? all_blocks(kv) : blocks_in_range(plan, kv);
-  if (!blocks.contain(block)) return;  // before the queries are copied
+  if (kv.rows == 0 || !blocks.contain(block)) return;  // before the queries are copied
   const TileScratch scratch = scratch_of(plan, kv, w, worker);
   Tile tile = load_tile(plan, kv, 0, scratch, w);
   for (const bool stepped : {false, true}) {

@@ -160,7 +160,7 @@ Blocks blocks_in_range(const Plan& plan, const KvHead& kv) noexcept {
 
 Blocks blocks_of(const Plan& plan, const KvHead& kv) noexcept {
   const Visibility& visibility = plan.problem.visibility;
-  if (plan.problem.extras.scores.data) return all_blocks(kv);
+  if (plan.problem.extras.scores.data && kv.rows > 0) return all_blocks(kv);
   Blocks blocks = blocks_in_range(plan, kv);
   if (!visibility.has_holes() || !visibility.same_holes_for_all()) return blocks;
   while (!blocks.empty() && !any_left(plan, kv, blocks.end - 1)) --blocks.end;
