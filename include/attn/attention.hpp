@@ -20,7 +20,7 @@ enum class Alignment : std::int32_t {
 };
 
 enum class Path : std::int32_t {
-  automatic = 0,  // always streaming, the faster one: bench/README.md, Weights
+  automatic = 0,  // always streaming, with few exceptions the faster one: bench/README.md, Weights
   // sgemm, fused softmax, sgemm, for 256 query rows of a head at a time. BLAS decides its bits and memory; `parallel`
   // below says which threads work. Unsupported by a library built with ATTN_BLAS=OFF.
   blas = 1,

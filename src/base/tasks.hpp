@@ -15,6 +15,13 @@ struct Team {
   std::int64_t workers = 1;
 };
 
+// How many of the caller's threads `ns` of work are worth: one for each `worth_a_worker` of them, and at least one.
+inline std::int64_t workers_for(const Parallel* parallel, double ns, double worth_a_worker) noexcept {
+  if (!parallel || parallel->threads <= 1) return 1;
+  const double worth = std::max(1.0, ns / worth_a_worker);
+  return worth < static_cast<double>(parallel->threads) ? static_cast<std::int64_t>(worth) : parallel->threads;
+}
+
 // Calls task(worker, i) for every i in [0, count): each worker takes the next i that is left. What the caller's run
 // leaves, because it throws or returns early, the calling thread does: nothing of it is running any more.
 template <class Task>

@@ -157,16 +157,15 @@ std::int64_t most_workers(const Problem& p) noexcept {
 // How many threads the call, or its share, is worth, of those that there are. Masks are left aside.
 // None beside those of a BLAS: OpenBLAS takes one call at a time, and its threads spin on the CPUs of the caller's.
 std::int64_t wanted_workers(const Problem& p) noexcept {
-  if (!p.parallel || p.parallel->threads <= 1 || blas::has_threads()) return 1;
+  if (!p.parallel || blas::has_threads()) return 1;
   double ns = 0;  // of one head of each item
   for (std::int64_t b = 0; b < p.batch.count; ++b) {
     const Sequence s = p.batch.at(b);
     const double flop = 2 * static_cast<double>(p.head_dim + p.value_dim);
     ns += keys_seen(p, s) * (flop / flop_per_ns + score_ns) + row_ns * static_cast<double>(s.query_length);
   }
-  const double worth = ns * static_cast<double>(p.query_heads) / static_cast<double>(p.share_count) / worth_a_worker_ns;
-  return worth < static_cast<double>(p.parallel->threads) ? std::max<std::int64_t>(1, static_cast<std::int64_t>(worth))
-                                                          : p.parallel->threads;
+  const double heads = static_cast<double>(p.query_heads) / static_cast<double>(p.share_count);
+  return workers_for(p.parallel, ns * heads, worth_a_worker_ns);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/saturating.hpp"
 #include "base/tasks.hpp"
 #include "dispatch.hpp"
 
@@ -9,9 +10,7 @@ namespace attn::tiles {
 
 static_assert(column_step == simd::panel_columns, "a range of columns begins at a panel");
 
-std::int64_t packed_columns(std::int64_t columns) noexcept {
-  return (columns + column_step - 1) / column_step * column_step;
-}
+std::int64_t packed_columns(std::int64_t columns) noexcept { return round_up(columns, column_step); }
 
 void pack(
     const float* w, WeightLayout layout, std::int64_t in, std::int64_t first, std::int64_t count,
@@ -39,8 +38,6 @@ constexpr double worth_a_worker_ns = 2500;
 // Weights in L3, which few rows wait for: 20 bytes a cycle on Zen 3.
 constexpr double weight_bytes_per_ns = 32;
 
-std::int64_t ceil_divide(std::int64_t a, std::int64_t b) noexcept { return (a + b - 1) / b; }
-
 // Tasks: blocks of rows times groups of panels.
 struct Grid {
   std::int64_t workers, rows, panels;  // rows and panels of a task
@@ -49,12 +46,10 @@ struct Grid {
 
 std::int64_t wanted_workers(
     const Panels& p, std::int64_t rows, const simd::Kernels& kernels, const Parallel* parallel) noexcept {
-  if (!parallel) return 1;
   const double weights = static_cast<double>(p.in) * static_cast<double>(p.columns);
   const double ns =
       std::max(2 * weights * static_cast<double>(rows) / kernels.packed_flop_per_ns, 4 * weights / weight_bytes_per_ns);
-  const double worth = std::max(1.0, ns / worth_a_worker_ns);
-  return worth < static_cast<double>(parallel->threads) ? static_cast<std::int64_t>(worth) : parallel->threads;
+  return workers_for(parallel, ns, worth_a_worker_ns);
 }
 
 Grid grid_of(const Panels& p, std::int64_t rows, const simd::Kernels& kernels, const Parallel* parallel) noexcept {

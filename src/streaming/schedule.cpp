@@ -54,9 +54,7 @@ std::int64_t wanted_workers(const Plan& plan) noexcept {
   const Parallel* const parallel = plan.problem.parallel;
   if (!parallel || parallel->threads <= 1) return 1;
   const bool phases = plan.rows > plan.kernels.in_place_rows && plan.kv_heads / many_heads < parallel->threads;
-  const double worth = time_on_one_thread(plan) / (phases ? worth_in_phases_ns : worth_a_worker_ns);
-  return worth < static_cast<double>(parallel->threads) ? std::max<std::int64_t>(1, static_cast<std::int64_t>(worth))
-                                                        : parallel->threads;
+  return workers_for(parallel, time_on_one_thread(plan), phases ? worth_in_phases_ns : worth_a_worker_ns);
 }
 
 // The most tasks that any phase of the call has: no more workers than these can ever work.
