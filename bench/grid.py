@@ -5,7 +5,7 @@ import itertools
 import re
 import statistics
 
-from shapes import Shape
+from .shapes import Shape
 
 SIZES = {
     "queries": (1, 4, 16, 49, 128, 512),

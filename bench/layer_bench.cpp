@@ -1,5 +1,5 @@
 // The layers, with the BLAS and with tiles, and beside each its projection alone: what is left is attention and memory.
-// Both sides of the comparison with NumPy (bench/numpy_seed.py) need the same OPENBLAS_NUM_THREADS.
+// Both sides of the comparison with NumPy (bench/peers/numpy_seed.py) need the same OPENBLAS_NUM_THREADS.
 #include <benchmark/benchmark.h>
 
 #include <cstddef>

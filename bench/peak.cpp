@@ -1,4 +1,4 @@
-// Needs nothing but a compiler: bench/peers.py builds this file on its own.
+// Needs nothing but a compiler: bench/peers/ builds this file on its own.
 #include "peak.hpp"
 
 #include <algorithm>

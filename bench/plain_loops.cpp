@@ -1,5 +1,6 @@
 // Attention as plain loops, the way small programs that run a model write it. A rival: what does a library give beyond
-// them? bench/plain_loops.py builds this file on its own; -Ofast lets the compiler turn the inner loops into vectors.
+// them? bench/peers/plain_loops.py builds this file on its own; -Ofast lets the compiler turn the inner loops into
+// vectors.
 //
 //   s[j] = (q[t] . k[j]) / sqrt(D)        for the keys j that query t sees
 //   w[j] = exp(s[j] - max s)

@@ -5,7 +5,7 @@
 #   sh cmake/dev.sh hashes    rewrite tests/same_bits/hashes.txt, once the results are right; git diff shows what changed
 #   sh cmake/dev.sh bench     build and run the benchmarks; further arguments go to attn_bench
 #   sh cmake/dev.sh arm       build for 64-bit Arm and run the tests in emulation
-#   sh cmake/dev.sh peers     compare with other libraries; further arguments go to bench/peers.py
+#   sh cmake/dev.sh peers     compare with other libraries; further arguments go to bench/peers/
 #   sh cmake/dev.sh format    run clang-format over the sources; or: format --check
 #   sh cmake/dev.sh tidy      run clang-tidy over src/ and simd/ (minutes)
 #   sh cmake/dev.sh check     every check, long ones too; or some of its parts: check format release
@@ -225,7 +225,7 @@ peers() {
       ;;
     *) build shared "" --target attn ;;
   esac
-  "$out/peers-env/bin/python" bench/peers.py --library "$folder/libattn.so" "$@"
+  "$out/peers-env/bin/python" -m bench.peers --library "$folder/libattn.so" "$@"
 }
 
 format() {

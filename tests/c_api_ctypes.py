@@ -1,7 +1,7 @@
 """The shared library from Python, by its C interface and nothing but the standard library: c_api_ctypes.py <libattn.so>
 
-The structs and prototypes are those of bench/attn_c.py. That they are those of attn.h, and that the structs have the
-sizes that the library fills in, is part of the test.
+The structs and prototypes are those of bench/peers/attn_c.py. That they are those of attn.h, and that the structs have
+the sizes that the library fills in, is part of the test.
 """
 
 import ctypes as c
@@ -13,11 +13,11 @@ import sys
 from itertools import zip_longest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "bench"))
+sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True  # nothing is left in bench/
 
-import attn_c
-from attn_c import F32, AttentionArgs, Output, Tensor
+from bench.peers import attn_c
+from bench.peers.attn_c import F32, AttentionArgs, Output, Tensor
 
 
 def declarations(text):
@@ -54,10 +54,10 @@ def c_name(kind):
 
 def check_same(header, mirror):
     for name in [*header, *mirror]:
-        assert name in mirror, f"bench/attn_c.py lacks {name} of attn.h"
-        assert name in header, f"attn.h lacks {name} of bench/attn_c.py"
+        assert name in mirror, f"bench/peers/attn_c.py lacks {name} of attn.h"
+        assert name in header, f"attn.h lacks {name} of bench/peers/attn_c.py"
         for i, (h, m) in enumerate(zip_longest(header[name], mirror[name])):
-            assert h == m, f"{name}, place {i}: {h} in attn.h, {m} in bench/attn_c.py"
+            assert h == m, f"{name}, place {i}: {h} in attn.h, {m} in bench/peers/attn_c.py"
 
 
 def check_mirror():

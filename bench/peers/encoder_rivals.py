@@ -7,9 +7,10 @@ import logging
 import tempfile
 
 import numpy as np
-from encoder_model import EPSILON, HEADS, padded
-from rivals import alive
-from rivals_onnx import onnx_call
+
+from .encoder_model import EPSILON, HEADS, padded
+from .rivals import alive
+from .rivals_onnx import onnx_call
 
 
 def batches(tokens):

@@ -97,7 +97,7 @@ def alive(_memory, function, *args, **named):  # keeps the memory that the libra
 def numpy_multi_head(x, heads, w_q, w_k, w_v, w_o, need_weights):
     if not need_weights:
         return
-    import numpy_seed
+    from . import numpy_seed
 
     layer = numpy_seed.MultiHeadSelfAttention(x.shape[2], heads)
     layer.W_q, layer.W_k, layer.W_v = (np.ascontiguousarray(w.T) for w in (w_q, w_k, w_v))

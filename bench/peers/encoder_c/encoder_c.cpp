@@ -1,4 +1,4 @@
-// The encoder of tests/examples/encoder as C functions, for bench/encoder.py.
+// The encoder of tests/examples/encoder as C functions, for bench/peers/encoder.py.
 #include <cstdint>
 #include <cstdio>
 #include <exception>

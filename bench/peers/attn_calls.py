@@ -11,7 +11,8 @@ import ctypes as c
 import functools
 
 import numpy as np
-from attn_c import F32, WEIGHTS_OUT_IN, AttentionArgs, ForwardOptions, MultiHeadConfig, Output, Tensor
+
+from .attn_c import F32, WEIGHTS_OUT_IN, AttentionArgs, ForwardOptions, MultiHeadConfig, Output, Tensor
 
 # ATTN_F32 and so on, and how NumPy holds them: bf16 as its bits.
 TYPES = {"f32": (F32, np.float32), "f16": (1, np.float16), "bf16": (2, np.uint16)}

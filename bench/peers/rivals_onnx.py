@@ -5,7 +5,8 @@ GroupQueryAttention.
 import functools
 
 import numpy as np
-from rivals import alive, formulations
+
+from .rivals import alive, formulations
 
 
 def onnx_session(node, inputs, outputs, threads):

@@ -1,26 +1,13 @@
 """What attn and the other libraries are raced on: the inputs of each row, the right result, and who takes part."""
 
 import math
-import pathlib
 
-import attn_calls
 import numpy as np
-import plain_loops
-import rivals
-import rivals_onnx
-from grid import shape_of_cell
-from shapes import shape_of_text, shape_of_words
 
-
-def read_rows():
-    """rows.txt: {kind: {name: the words that follow}}"""
-    found = {}
-    for line in (pathlib.Path(__file__).parent / "rows.txt").read_text().splitlines():
-        words = line.split()
-        if words and not words[0].startswith("#"):
-            found.setdefault(words[0], {})[words[1]] = words[2:]
-    return found
-
+from ..grid import shape_of_cell
+from ..rows import read_rows
+from ..shapes import shape_of_text, shape_of_words
+from . import attn_calls, plain_loops, rivals, rivals_onnx
 
 READ = read_rows()
 ATTENTION = {name: shape_of_words(words) for name, words in READ["attention"].items()}

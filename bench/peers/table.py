@@ -6,8 +6,8 @@ import pathlib
 import statistics
 import sys
 
-from peer_rows import ATTENTION, MULTI_HEAD, SOFTMAX, WITH_WEIGHTS, group_of
-from shapes import NUMBERS
+from ..shapes import NUMBERS
+from .peer_rows import ATTENTION, MULTI_HEAD, SOFTMAX, WITH_WEIGHTS, group_of
 
 PEERS = ["torch", "onnxruntime", "openvino", "numpy", "loops"]
 

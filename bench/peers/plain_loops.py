@@ -9,7 +9,7 @@ import subprocess
 
 import numpy as np
 
-SOURCES = pathlib.Path(__file__).resolve().parent
+SOURCES = pathlib.Path(__file__).resolve().parent.parent  # bench/, where attn_bench has its own
 # What holds the compiler to an instruction set that is not the best here.
 LIMITS = {"avx2": ["-mavx2", "-mfma", "-mno-avx512f", "-mtune=native"]}
 MOST_FLOP = 5e9  # more are seconds a call

@@ -1,9 +1,9 @@
 """Races a whole sentence encoder: the one of tests/examples/encoder against PyTorch, ONNX Runtime and OpenVINO.
 
     sh cmake/dev.sh peers --encoder [MODEL.safetensors] [--threads 1] [--quick] [--least] [--rows 128]
-    python bench/encoder.py MODEL.safetensors FILE    # writes what example_encoder --check FILE compares with
+    python -m bench.peers.encoder MODEL.safetensors FILE    # writes what example_encoder --check FILE compares with
 
-Where peers.py is told --encoder, it comes here. Each row has its turn in one process for each number of threads, as in
+Where the race is told --encoder, it comes here. Each row has its turn in one process for each number of threads, as in
 race.py. attn computes sequences of different length packed; the others pad them, or take them one by one, whichever is
 faster. All results are compared with float64.
 """
@@ -17,12 +17,11 @@ import statistics
 import subprocess
 import sys
 
-import attn_c
 import numpy as np
-import race
-from encoder_model import HEADS, ROWS, Model, padded, reference, sequences
 
-HERE = pathlib.Path(__file__).resolve().parent
+from . import attn_c, race
+from .encoder_model import HEADS, ROWS, Model, padded, reference, sequences
+
 INSTALLED = "the one in the environment"
 PEERS = ("torch", "onnxruntime", "openvino")
 
@@ -40,7 +39,7 @@ def encoder_library(options):
 
 
 class Encoder:
-    """attn's, by bench/encoder_c."""
+    """attn's, by encoder_c."""
 
     def __init__(self, library, model, threads):
         self.c = c.CDLL(str(library))
@@ -68,7 +67,7 @@ class Encoder:
 
 
 def measure(name, model, encoder, threads, options):
-    from encoder_rivals import WAYS
+    from .encoder_rivals import WAYS
 
     timing = race.timing_of(options)
     tokens = sequences(ROWS[name])
@@ -135,7 +134,7 @@ def show(result):
 
 
 def main(parser, options, isas, threads, environment):
-    """From peers.py. environment(isa, threads): that of the process of a race."""
+    """From __main__.py. environment(isa, threads): that of the process of a race."""
     options.encoder = model_path(options)
     for what, path in (("model", options.encoder), ("library", encoder_library(options))):
         if not path or not pathlib.Path(path).exists():
@@ -148,7 +147,7 @@ def main(parser, options, isas, threads, environment):
         for n in threads:
             print(f"\n{isa}, threads: {n}. {what} in ms (of the others: also over attn) and the largest error of embeddings of length 1")
             print(f"{'row':<16}{'attn':>9}{'':8} | " + " | ".join(f"{peer:>9}{'':14}" for peer in PEERS))
-            command = [sys.executable, str(HERE / "peers.py"), "--library", options.library, "--encoder", options.encoder]
+            command = [sys.executable, "-m", "bench.peers", "--library", options.library, "--encoder", options.encoder]
             command += [flag for flag in ("--quick", "--least") if getattr(options, flag[2:])]
             command += ["--seconds", str(options.seconds)] if options.seconds else []
             process = subprocess.Popen(

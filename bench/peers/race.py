@@ -1,5 +1,5 @@
 """The process of one instruction set and number of threads: contenders take turns, and a line of JSON is printed for
-each row. peers.py starts it.
+each row. __main__.py starts it.
 """
 
 import ctypes
@@ -11,8 +11,8 @@ import sys
 import time
 from typing import NamedTuple
 
-import attn_c
-from peer_rows import make_row
+from . import attn_c
+from .peer_rows import make_row
 
 UNLIMITED = {"onnxruntime"}  # nothing holds it to an instruction set
 LOOPS = "loops"  # the rival that is no library, and so never the best rival
