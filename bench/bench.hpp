@@ -1,24 +1,28 @@
 // What the benchmarks share. A file of benchmarks ends in a Registration; no other file names it.
 #pragma once
 
-#include <benchmark/benchmark.h>
-
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
+#include <functional>
 #include <map>
-#include <random>
 #include <string>
 #include <vector>
 
-#include "attn/isa.hpp"
-#include "tests/support/use_isa.hpp"
+#include "attn/parallel.hpp"
 
 namespace bench {
 
-using test::UseIsa;
+// What the command line says.
+struct Settings {
+  std::vector<std::int64_t> threads;  // rising, from 1
+  bool list_shapes = false;
+  bool errors = true;
+  bool long_rows = false;
+  double sample_seconds = 0.01;  // the least time of a sample
+};
+Settings& settings();
+
+// Best first.
+std::vector<std::string> runnable_isas();
 
 // What main() calls, in the order of the names: functions that register benchmarks. With --shape only those that
 // take shapes are called.
@@ -27,48 +31,33 @@ struct Registered {
   void (*add)();
   Takes takes;
 };
-inline std::map<std::string, Registered>& registrations() {
-  static std::map<std::string, Registered> all;
-  return all;
-}
+std::map<std::string, Registered>& registrations();
 struct Registration {
-  Registration(const char* name, void (*add)(), Takes takes = Takes::rows) {
-    if (registrations().emplace(name, Registered{add, takes}).second) return;
-    std::fprintf(stderr, "error: two files register benchmarks as %s\n", name);
-    std::abort();
-  }
+  Registration(const char* name, void (*add)(), Takes takes = Takes::rows);
 };
 
-inline std::vector<std::string> runnable_isas() {
-  std::vector<std::string> names;
-  for (std::size_t i = 0; i < attn::isa_count(); ++i)
-    if (attn::isa(i).runnable) names.push_back(attn::isa(i).name);
-  return names;
-}
+// A call that is timed, and what it does at least. What it needs lives in its functions.
+struct Work {
+  std::function<void()> call;
+  double flop = 0, bytes = 0, exps = 0;  // 0: unknown, or not the measure
+  std::function<double()> error = nullptr;  // of the last call, against double, relative to the largest value
+  std::string shape = "";  // as --shape takes it: the label of the benchmark
+  std::function<void()> plain = nullptr;  // in turn with the call: counter plain_seconds
+};
 
-inline std::vector<float> normals(std::int64_t n, unsigned seed) {
-  std::mt19937 generator(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> x(static_cast<std::size_t>(n));
-  for (float& value : x) value = normal(generator);
-  return x;
-}
+// All benchmarks pass through here. `prepare` is called once, when it is the turn of the benchmark, with `isa` active
+// ("" is the best one).
+void add(const std::string& name, const std::string& isa, std::function<Work()> prepare);
+// The same for work with `plain`.
+void add_in_turn(const std::string& name, const std::string& isa, std::function<Work()> prepare);
 
-// Runs call() as often as the library of benchmarks asks; seconds of one call.
-template <class Call>
-double measure(benchmark::State& state, const Call& call) {
-  call();  // the first one touches the memory
-  const auto start = std::chrono::steady_clock::now();
-  for (auto _ : state) call();
-  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
-  return time.count() / static_cast<double>(state.iterations());
-}
+// "", or "/threads:2".
+std::string threads_suffix(std::int64_t threads);
 
-// GFLOP/s, and its share of `peak` (0: unknown).
-inline void report_flop(benchmark::State& state, double flop, double seconds, double peak) {
-  const double gflops = flop / seconds * 1e-9;
-  state.counters["GFLOP/s"] = gflops;
-  if (peak > 0) state.counters["share_of_peak"] = gflops / peak;
-}
+// Roughly normal numbers, cheaper than std::normal_distribution by ten times: inputs must not take longer than calls.
+std::vector<float> normals(std::int64_t count, std::uint64_t seed);
+
+// Runs task(i) for i in [0, threads), on as many threads.
+void on_threads(const attn::Parallel& parallel, const std::function<void(std::int64_t)>& task);
 
 }  // namespace bench

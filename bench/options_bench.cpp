@@ -1,15 +1,16 @@
-// options/<isa>/<what>: a call with an option and the same call without, in turn. `ratio` is the time with the option
-// over the time without, each the median.
+// options/<isa>/<row>/<option>: a call with an option and, in turn, the same call without: counter plain_seconds.
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "attention_problem.hpp"
 #include "attn/attention.hpp"
 #include "bench.hpp"
+#include "problem.hpp"
+#include "reference.hpp"
 #include "rows.hpp"
 
 namespace {
@@ -53,35 +54,35 @@ void store_half(AttentionArgs& a, Extras& x) {
 }
 
 const Option options[] = {
-    {"mask_padding", "bert512",  // [B, 1, 1, T]: the last tenth of the keys is padding
+    {"mask_padding", "prefill/T512",  // [B, 1, 1, T]: the last tenth of the keys is padding
      [](AttentionArgs& a, Extras& x) {
        x.mask.assign(static_cast<std::size_t>(a.batch * a.key_length), 1);
        for (std::int64_t b = 0; b < a.batch; ++b)
          std::fill_n(x.mask.begin() + b * a.key_length + a.key_length * 9 / 10, a.key_length / 10, 0);
        a.mask = {x.mask.data(), a.key_length, 0, 0, 1};
      }},
-    {"mask_scattered", "bert512",  // [B, 1, 1, T]: one key in eight is excluded
+    {"mask_scattered", "prefill/T512",  // [B, 1, 1, T]: one key in eight is excluded
      [](AttentionArgs& a, Extras& x) {
        for (std::int64_t i = 0; i < a.batch * a.key_length; ++i) x.mask.push_back(i * 2654435761 % 4096 >= 512);
        a.mask = {x.mask.data(), a.key_length, 0, 0, 1};
      }},
-    {"mask_full", "bert512",  // [T, T]: one in eight is excluded
+    {"mask_full", "prefill/T512",  // [T, T]: one in eight is excluded
      [](AttentionArgs& a, Extras& x) {
        for (std::int64_t i = 0; i < a.query_length * a.key_length; ++i) x.mask.push_back(i * 2654435761 % 4096 >= 512);
        a.mask = {x.mask.data(), 0, 0, a.key_length, 1};
      }},
-    {"bias", "bert512",  // [T, T]
+    {"bias", "prefill/T512",  // [T, T]
      [](AttentionArgs& a, Extras& x) {
        x.bias = bench::normals(a.query_length * a.key_length, 4);
        a.bias = {x.bias.data(), attn::DType::f32, 0, 0, a.key_length, 1};
      }},
-    {"mask_causal", "bert512",  // [T, T]
+    {"mask_causal", "prefill/T512",  // [T, T]
      [](AttentionArgs& a, Extras& x) {
        for (std::int64_t i = 0; i < a.query_length * a.key_length; ++i)
          x.mask.push_back(i % a.key_length <= i / a.key_length);
        a.mask = {x.mask.data(), 0, 0, a.key_length, 1};
      }},
-    {"bias_causal", "bert512",  // [T, T], the same mask as 0 and -inf
+    {"bias_causal", "prefill/T512",  // [T, T], the same mask as 0 and -inf
      [](AttentionArgs& a, Extras& x) {
        for (std::int64_t i = 0; i < a.query_length * a.key_length; ++i)
          x.bias.push_back(i % a.key_length <= i / a.key_length ? 0 : -std::numeric_limits<float>::infinity());
@@ -93,28 +94,28 @@ const Option options[] = {
          x.bias.push_back(i % a.key_length < 768 ? 0 : -std::numeric_limits<float>::infinity());
        a.bias = {x.bias.data(), attn::DType::f32, a.key_length, 0, 0, 1};
      }},
-    {"softcap", "bert512", [](AttentionArgs& a, Extras&) { a.softcap = 50; }},
-    {"alibi", "bert512",
+    {"softcap", "prefill/T512", [](AttentionArgs& a, Extras&) { a.softcap = 50; }},
+    {"alibi", "prefill/T512",
      [](AttentionArgs& a, Extras& x) {
        x.slopes.assign(static_cast<std::size_t>(a.query_heads), 0.1f);
        a.alibi_slopes = x.slopes.data();
      }},
-    {"key_weight_sums", "bert512",
+    {"key_weight_sums", "prefill/T512",
      [](AttentionArgs& a, Extras& x) {
        x.sums.resize(static_cast<std::size_t>(a.batch * a.query_heads * a.key_length));
        a.key_weight_sums = x.sums.data();
      }},
-    {"weights", "bert512",
+    {"weights", "prefill/T512",
      [](AttentionArgs& a, Extras& x) {
        x.weights.resize(static_cast<std::size_t>(a.batch * a.query_heads * a.query_length * a.key_length));
        a.weights = attn::bhtd(x.weights.data(), a.query_heads, a.query_length, a.key_length);
      }},
-    {"window256", "long8k",
+    {"window256", "prefill/T2048",
      [](AttentionArgs& a, Extras&) {
        a.window_left = 128;
        a.window_right = 127;
      }},
-    {"window256_mask", "long8k",  // the same window as a full boolean mask [T, T]
+    {"window256_mask", "prefill/T2048",  // the same window as a full boolean mask [T, T]
      [](AttentionArgs& a, Extras& x) {
        x.mask.assign(static_cast<std::size_t>(a.query_length * a.key_length), 0);
        for (std::int64_t t = 0; t < a.query_length; ++t)
@@ -124,39 +125,22 @@ const Option options[] = {
      }},
     {"bf16", "decode4k", store_half<attn::DType::bf16>},
     {"f16", "decode4k", store_half<attn::DType::f16>},
-    {"bf16", "bert512", store_half<attn::DType::bf16>},
+    {"bf16", "prefill/T512", store_half<attn::DType::bf16>},
 };
 
-double median(std::vector<double>& times) {
-  std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2), times.end());
-  return times[times.size() / 2];
-}
-
-void run(benchmark::State& state, const Option& option, const bench::AttentionRow& row, const std::string& isa) {
-  const bench::UseIsa use(isa);
-  bench::Problem plain(row), with(row);
-  Extras extras;
-  option.set(with.args, extras);
-  std::vector<std::vector<unsigned char>> workspaces;
-  for (AttentionArgs* args : {&plain.args, &with.args}) {
-    args->path = attn::Path::streaming;
-    workspaces.emplace_back(attn::workspace_size(*args));
-    args->workspace = workspaces.back().data();
-    args->workspace_bytes = workspaces.back().size();
-  }
-  std::vector<double> times[2];
-  const auto timed = [&](const AttentionArgs& args) {
-    const auto start = std::chrono::steady_clock::now();
-    attn::throw_if_error(attn::attention(args));
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  };
-  for (auto _ : state) {
-    times[0].push_back(timed(plain.args));
-    times[1].push_back(timed(with.args));
-    state.SetIterationTime(times[1].back());
-  }
-  state.counters["ratio"] = median(times[1]) / median(times[0]);
-  state.counters["plain_ms"] = 1e3 * median(times[0]);
+bench::Work work_of(const Option& option, const bench::AttentionRow& row) {
+  const std::shared_ptr<bench::Problem> problem = bench::problem_of(row);
+  const auto extras = std::make_shared<Extras>();
+  AttentionArgs args = problem->args;
+  option.set(args, *extras);
+  const auto with = std::make_shared<bench::Call>(args, attn::Path::streaming, 1);
+  const auto plain = std::make_shared<bench::Call>(problem->args, attn::Path::streaming, 1);
+  bench::Work work;
+  work.error = [problem, extras, with] { return bench::Reference(with->args).error_of(with->args.output); };
+  work.call = [problem, extras, with] { (*with)(); };
+  work.plain = [problem, plain] { (*plain)(); };
+  work.shape = row.text();
+  return work;
 }
 
 void add_all() {
@@ -164,11 +148,8 @@ void add_all() {
     for (const Option& option : options) {
       if (isa == "scalar") continue;
       const bench::AttentionRow& row = bench::attention_row(option.row);
-      benchmark::RegisterBenchmark(
-          ("options/" + isa + "/" + row.name + "/" + option.name).c_str(),
-          [&option, &row, isa](benchmark::State& state) { run(state, option, row, isa); })
-          ->Unit(benchmark::kMillisecond)
-          ->UseManualTime();
+      bench::add_in_turn(
+          "options/" + isa + "/" + row.name + "/" + option.name, isa, [&option, &row] { return work_of(option, row); });
     }
 }
 

@@ -8,42 +8,53 @@
 #include <sstream>
 #include <utility>
 
+#include "bench.hpp"
+
 namespace bench {
 namespace {
 
 constexpr const char* path = ATTN_BENCH_ROWS;
 
-// Takes the numbers that a row needs and the word that may follow. False if a number is missing, or anything is left.
-bool numbers(std::istringstream& line, std::initializer_list<std::int64_t*> wanted, const char* word, bool& found) {
-  for (std::int64_t* number : wanted)
-    if (!(line >> *number) || *number < 1) return false;
-  std::string rest;
-  found = static_cast<bool>(line >> rest);
-  return (!found || rest == word) && !(line >> rest);
+using Words = std::vector<std::string>;
+
+// False unless the words are these numbers.
+bool numbers(const Words& words, std::initializer_list<std::int64_t*> wanted) {
+  if (words.size() != wanted.size()) return false;
+  const std::string* word = words.data();
+  for (std::int64_t* number : wanted) {
+    std::istringstream stream(*word++);
+    if (!(stream >> *number) || *number < 1 || !stream.eof()) return false;
+  }
+  return true;
 }
 
-// Returns what is wrong with the line, or "".
-std::string add(Rows& rows, const std::string& kind, std::istringstream& line) {
-  std::string name;
-  bool word = false;
-  line >> name;
+// Takes the word away if it is the last one.
+bool ends_in(Words& words, const char* word) {
+  if (words.empty() || words.back() != word) return false;
+  words.pop_back();
+  return true;
+}
+
+// Adds a row, unless it is one that only --long measures. Returns what is wrong with the line, or "".
+std::string add(Rows& rows, const std::string& kind, const std::string& name, Words words) {
+  const bool left_out = ends_in(words, "long") && !settings().long_rows;
   if (kind == "attention") {
     AttentionRow row;
     row.name = name;
-    const std::vector<std::string> words{std::istream_iterator<std::string>(line), {}};
-    std::string problem = set_shape(row, words);
-    rows.attention.push_back(std::move(row));
+    const std::string problem = set_shape(row, words);
+    if (!left_out) rows.attention.push_back(row);
     return problem;
   }
   if (kind == "layer") {
     LayerRow row{name, 0, 0, 0, 0};
-    if (!numbers(line, {&row.batch, &row.length, &row.embed_dim, &row.num_heads}, "", word)) return "not a layer";
-    rows.layer.push_back(row);
+    if (!numbers(words, {&row.batch, &row.length, &row.embed_dim, &row.num_heads})) return "not a layer";
+    if (!left_out) rows.layer.push_back(row);
     return "";
   }
   SoftmaxRow row{name, 0, 0};
-  if (kind != "softmax" || !numbers(line, {&row.rows, &row.columns}, "solo", word)) return "not a row";
-  rows.softmax.push_back(row);
+  ends_in(words, "solo");
+  if (kind != "softmax" || !numbers(words, {&row.rows, &row.columns})) return "not a row";
+  if (!left_out) rows.softmax.push_back(row);
   return "";
 }
 
@@ -56,9 +67,10 @@ Rows read() {
   }
   for (std::string text; std::getline(file, text);) {
     std::istringstream line(text);
-    std::string kind;
+    std::string kind, name;
     if (!(line >> kind) || kind[0] == '#') continue;
-    const std::string problem = add(rows, kind, line);
+    line >> name;
+    const std::string problem = add(rows, kind, name, {std::istream_iterator<std::string>(line), {}});
     if (problem.empty()) continue;
     std::fprintf(stderr, "error: %s: %s: %s\n", path, text.c_str(), problem.c_str());
     std::exit(1);

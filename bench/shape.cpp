@@ -48,6 +48,16 @@ std::string check(const AttentionRow& row) {
 
 }  // namespace
 
+std::string AttentionRow::text() const {
+  std::string result = std::to_string(batch);
+  for (const std::int64_t number : {query_heads, kv_heads, query_length, key_length, head_dim})
+    result += "," + std::to_string(number);
+  if (causal) result += ",causal";
+  if (cache == attn::DType::f16) result += ",f16";
+  if (cache == attn::DType::bf16) result += ",bf16";
+  return result;
+}
+
 std::string set_shape(AttentionRow& row, const std::vector<std::string>& words) {
   const struct {
     const char* name;

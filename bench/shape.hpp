@@ -15,10 +15,17 @@ struct AttentionRow {
   bool causal = false;
   attn::DType cache = attn::DType::f32;  // of keys and values; query and output are f32
 
-  double flop() const {  // two products; causal needs half of each
-    return (causal ? 2.0 : 4.0) * static_cast<double>(batch * query_heads * query_length) *
-        static_cast<double>(key_length * head_dim);
+  // Query heads times pairs of a query and a key; causal needs half of them.
+  double exps() const {
+    return (causal ? 0.5 : 1.0) * static_cast<double>(batch * query_heads * query_length) *
+        static_cast<double>(key_length);
   }
+  double flop() const { return 4 * exps() * static_cast<double>(head_dim); }  // two products
+  double bytes() const {  // each tensor once
+    const double cached = static_cast<double>(kv_heads * key_length) * (cache == attn::DType::f32 ? 4 : 2);
+    return 2 * static_cast<double>(batch * head_dim) * (cached + 4 * static_cast<double>(query_heads * query_length));
+  }
+  std::string text() const;  // as --shape takes it
 };
 
 inline constexpr const char* shape_words = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16]";

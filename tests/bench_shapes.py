@@ -1,14 +1,14 @@
-"""The shapes that attn_bench (bench/shape.cpp) and the race (bench/shapes.py) refuse, and what both say:
-bench_shapes.py <attn_bench>"""
+"""What attn_bench (bench/*.cpp) and the tools in Python (bench/*.py) must agree on: which shapes they refuse and what they
+say, the rows of rows.txt, which of them are long, and the cells of the grid. bench_shapes.py <attn_bench>"""
 
 import pathlib
 import subprocess
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "bench"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 sys.dont_write_bytecode = True  # nothing is left in bench/
 
-import shapes
+from bench import grid, rows, shapes
 
 WRONG = {
     "": 'batch is ""',
@@ -26,6 +26,7 @@ WRONG = {
     "1,12,12,1,256,64,f16,bf16": '"bf16" is not causal',
     "1,12,12,8,8,64,causal,causal": '"causal" is not causal',
     "1,12,12,8,8,64,": '"" is not causal',
+    "1,12,12,8,8,64,long": '"long" is not causal',
     "1,12,12,1,256,64,causal": "as many queries as keys, not 1 and 256",
     "1048576,1048576,1048576,1048576,1048576,1048576": "more than 2^30 elements",
 }
@@ -45,8 +46,40 @@ def of_attn_bench(program, text):
         [program, "--shape", text, "--benchmark_list_tests"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert done.returncode == (1 if done.stderr else 0), f"{text}: {done.returncode}, {done.stderr}"
-    assert done.stderr or f"/{text}\n" in done.stdout, f"{text} is not measured: {done.stdout}"
+    assert done.stderr or f"/{text}/" in done.stdout, f"{text} is not measured: {done.stdout}"
     return done.stderr
+
+
+# Other options of attn_bench, and a part of what it says.
+WRONG_OPTIONS = {
+    "--threads=": '"" is not a number from 1 to 4096',
+    "--threads=1,0": '"0" is not a number',
+    "--threads=2x": '"2x" is not a number',
+    "--sample-seconds=0": "not a number above 0",
+    "--sample-seconds=1s": "not a number above 0",
+    "--long=1": "unrecognized",
+}
+
+
+def listed(program, *flags):
+    """{name: shape} of rows and cells, as attn_bench has them."""
+    done = subprocess.run([program, "--list-shapes", *flags], stdout=subprocess.PIPE, check=True, text=True)
+    lines = [line.split(" ") for line in done.stdout.splitlines()]
+    found = {name: shapes.shape_of_text(text) for name, text in lines}
+    assert len(found) == len(lines), "two rows or cells have one name"
+    return found
+
+
+def compare_rows(program, long):
+    found = listed(program, *(["--long"] if long else []))
+    cells = {name: shape for name, shape in found.items() if grid.shape_of_cell(name)}
+    wanted = {name: shapes.shape_of_words(words) for name, words in rows.read_rows(long)["attention"].items()}
+    measured = {name: shape for name, shape in found.items() if name not in cells}
+    assert measured == wanted, f"attn_bench has the rows {measured}, rows.py has {wanted}"
+    assert cells and set(cells) <= set(grid.cells(grid.SIZES)), f"cells that grid.py does not have: {list(cells)}"
+    for name, shape in cells.items():
+        assert shape == grid.shape_of_cell(name), f"{name}: {shape} in C++, {grid.shape_of_cell(name)} in Python"
+    return len(wanted), len(cells)
 
 
 for shape in [*WRONG, *RIGHT]:
@@ -54,3 +87,12 @@ for shape in [*WRONG, *RIGHT]:
     assert said == here, f"attn_bench says: {said}shapes.py says: {here}"
     assert WRONG.get(shape, "") in here and bool(here) == (shape in WRONG), f"{shape}: {here}"
 print(f"{len(WRONG)} shapes refused, {len(RIGHT)} taken, alike by both")
+for option, words in WRONG_OPTIONS.items():
+    done = subprocess.run(
+        [sys.argv[1], option, "--benchmark_list_tests"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert done.returncode == 1 and words in done.stderr, f"{option}: {done.returncode}, {done.stderr}"
+
+short, all_rows = (compare_rows(sys.argv[1], long) for long in (False, True))
+assert short < all_rows, f"--long adds nothing: {short} and {all_rows}"
+print(f"{all_rows[0]} rows, {all_rows[1]} cells of the grid, alike by both")

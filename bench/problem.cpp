@@ -1,0 +1,80 @@
+#include "problem.hpp"
+
+#include <cstdint>
+
+#include "attn/kv_cache.hpp"
+#include "attn/status.hpp"
+
+namespace bench {
+namespace {
+
+// Rounds keys and values into a cache of halves, which the call reads instead.
+void store_halves(Problem& p) {
+  p.key_cache.resize(p.k.size());
+  p.value_cache.resize(p.v.size());
+  std::vector<std::int64_t> used(static_cast<std::size_t>(p.row.batch));
+  attn::AppendArgs append;
+  append.batch = p.row.batch;
+  append.kv_heads = p.row.kv_heads;
+  append.new_length = append.capacity = p.row.key_length;
+  append.head_dim = append.value_dim = p.row.head_dim;
+  append.key = p.args.key;
+  append.value = p.args.value;
+  append.key_cache = attn::bhtd(p.key_cache.data(), p.row.kv_heads, p.row.key_length, p.row.head_dim);
+  append.value_cache = attn::bhtd(p.value_cache.data(), p.row.kv_heads, p.row.key_length, p.row.head_dim);
+  append.key_cache.dtype = append.value_cache.dtype = p.row.cache;
+  append.lengths = used.data();
+  attn::throw_if_error(attn::append(append));
+  p.args.key = append.key_cache;
+  p.args.value = append.value_cache;
+  p.k = {};
+  p.v = {};
+}
+
+}  // namespace
+
+Problem::Problem(const AttentionRow& r)
+    : row(r),
+      q(normals(row.batch * row.query_heads * row.query_length * row.head_dim, 1)),
+      k(normals(row.batch * row.kv_heads * row.key_length * row.head_dim, 2)),
+      v(normals(row.batch * row.kv_heads * row.key_length * row.head_dim, 3)),
+      output(q.size()) {
+  args.batch = row.batch;
+  args.query_heads = row.query_heads;
+  args.kv_heads = row.kv_heads;
+  args.query_length = row.query_length;
+  args.key_length = row.key_length;
+  args.head_dim = args.value_dim = row.head_dim;
+  args.query = attn::bhtd(static_cast<const float*>(q.data()), row.query_heads, row.query_length, row.head_dim);
+  args.key = attn::bhtd(static_cast<const float*>(k.data()), row.kv_heads, row.key_length, row.head_dim);
+  args.value = attn::bhtd(static_cast<const float*>(v.data()), row.kv_heads, row.key_length, row.head_dim);
+  args.output = attn::bhtd(output.data(), row.query_heads, row.query_length, row.head_dim);
+  args.causal = row.causal;
+  if (row.cache != attn::DType::f32) store_halves(*this);
+}
+
+double Problem::error() {
+  if (!reference_) reference_.emplace(args);
+  return reference_->error_of(args.output);
+}
+
+std::shared_ptr<Problem> problem_of(const AttentionRow& row) {
+  static std::shared_ptr<Problem> last;
+  if (last && last->row.name == row.name) return last;
+  last.reset();  // before the next one is made: both may not fit memory
+  last = std::make_shared<Problem>(row);
+  return last;
+}
+
+Call::Call(const attn::AttentionArgs& what, attn::Path path, std::int64_t threads)
+    : pool(threads), parallel(pool.parallel()), args(what) {
+  args.path = path;
+  args.parallel = &parallel;
+  workspace.resize(attn::workspace_size(args));
+  args.workspace = workspace.data();
+  args.workspace_bytes = workspace.size();
+}
+
+void Call::operator()() const { attn::throw_if_error(attn::attention(args)); }
+
+}  // namespace bench
