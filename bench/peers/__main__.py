@@ -1,4 +1,5 @@
-"""Races attn against PyTorch, ONNX Runtime, OpenVINO, NumPy and plain loops: same inputs and threads, taking turns.
+"""Races attn against PyTorch, ONNX Runtime, OpenVINO, oneDNN, ggml, NumPy and plain loops: same inputs and threads, in
+turns.
 
     sh cmake/dev.sh peers [--quick] [--rows bert,^decode/] [--threads 1] [--isa avx2]
     sh cmake/dev.sh peers --shape 1,12,12,1,256,64 --shape 1,12,12,1,256,64,f16
@@ -8,7 +9,8 @@
 Every (instruction set, number of threads) has a process of its own, because libraries read their limits when they
 start. There, for each row, every contender has its turn in every round; the figures are medians over the rounds.
 Results are checked against float64 NumPy first. The ratio is the best library's time divided by ours: above 1, attn is
-faster. Beside it, the same against the plain loops of plain_loops.cpp.
+faster. Beside it, the same against the plain loops of plain_loops.cpp. With ±: half of the interval that holds the
+ratio with 95 %.
 """
 
 import itertools
@@ -21,6 +23,7 @@ import sys
 import tempfile
 
 from .. import grid
+from ..places import BUILD
 from . import encoder, plain_loops, race, table
 from .limits import environment
 from .options import chosen_isas, chosen_names, chosen_threads, parse
@@ -33,6 +36,9 @@ def run(command, env, names, failed):
         child = subprocess.Popen([*command, *names], env=env, stdout=subprocess.PIPE, text=True)
         started, done = False, None
         for line in child.stdout:
+            if not line.startswith("{"):  # a library's own words
+                print(line, end="", file=sys.stderr)
+                continue
             result = json.loads(line)
             started, done = True, result.get("row", done)
             yield result
@@ -67,11 +73,11 @@ def main():
     names = chosen_names(parser, options)
     isas, best_isa = chosen_isas(parser, options)
     threads = chosen_threads(parser, options)
-    output = options.output or f"build/{'grid' if options.grid else 'peers'}.json"
+    output = options.output or BUILD / f"{'grid' if options.grid else 'peers'}.json"
     seconds = options.seconds or (1.6 if options.grid and not options.quick else 0.5 if options.grid else None)
 
-    print(f"{table.cpu()}; {os.cpu_count()} cores")
-    results, failed = [], []
+    about, results, failed = table.about(), [], []
+    print(f"{about['machine']['cpu']}: {' '.join(about['machine']['flags'])}; {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
         common = [sys.executable, "-m", "bench.peers", "--library", options.library]
         common += ["--peak", str(plain_loops.build_shared(folder, "peak", "peak.cpp", ["-O2"]))]
@@ -85,12 +91,13 @@ def main():
             todo = [name for name in names if n == 1 or name not in SOFTMAX]  # softmax() is a call of one thread
             for result in run(command, environment(isa, best_isa, n), todo, failed):
                 if "versions" in result:
+                    about["versions"] = result["versions"]
                     table.versions(result["versions"])
                     continue
                 table.show(result)
                 mine.append(result)
                 results.append(result)
-                table.write(output, options.csv, results)
+                table.write(output, options.csv, about, results)
             for line in grid.summary(mine) if options.grid else table.summary(mine):
                 print(line)
     print(f"\nwrote {output}{f' and {options.csv}' if options.csv else ''}")

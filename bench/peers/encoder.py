@@ -19,6 +19,7 @@ import sys
 
 import numpy as np
 
+from ..places import BUILD
 from . import attn_c, race
 from .encoder_model import HEADS, ROWS, Model, padded, reference, sequences
 
@@ -158,7 +159,7 @@ def main(parser, options, isas, threads, environment):
                 show(results[-1])
             if process.wait() != 0:
                 sys.exit(f"error: the process of the races ended with {process.returncode}")
-    output = pathlib.Path(options.output or "build/encoder.json")
+    output = pathlib.Path(options.output or BUILD / "encoder.json")
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text(json.dumps(results, indent=1) + "\n")
     print(f"\nwrote {output}")

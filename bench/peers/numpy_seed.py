@@ -2,7 +2,7 @@
 
     y, weights = MultiHeadSelfAttention(768, 12).forward(x)   # x: float32 [batch, length, 768]
 
-Run as a script it prints the time of one forward pass: python -m bench.peers.numpy_seed [batch length embed_dim num_heads]
+The time of one forward pass: python -m bench.peers.numpy_seed [batch length embed_dim num_heads]
 """
 
 import sys

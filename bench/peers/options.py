@@ -8,7 +8,7 @@ from .. import grid
 from ..shapes import WORDS, shape_of_text
 from . import attn_c, encoder
 from .limits import LIMITS
-from .peer_rows import ROWS, group_of
+from .peer_rows import LONG_ROWS, ROWS, group_of
 
 
 def parse(description):
@@ -25,6 +25,7 @@ def parse(description):
     for axis, sizes in grid.SIZES.items():
         name, known = f"--grid-{axis.replace('_', '-')}", ",".join(map(str, sizes))
         add(name, dest=axis, metavar="N,N", help=f"with --grid: others than {known}")
+    add("--long", action="store_true", help="with the rows that rows.txt calls long")
     add("--seconds", type=float, help="for each row, with its preparation, about (default with --grid: 1.6)")
     add("--least", action="store_true", help="the least of the rounds, not medians: where others use the machine")
     add("--threads", default="1,2", help="comma-separated (default: %(default)s)")
@@ -51,6 +52,8 @@ def chosen_names(parser, options):
             re.compile(word)
         except re.error as error:
             parser.error(f"--rows {word}: {error}")
+    if options.long and (options.grid or options.shape):
+        parser.error("--long is of the rows: not together with --grid or --shape")
     if options.shape and (options.grid or options.rows):
         parser.error("--shape stands for all of the rows: not together with --rows or --grid")
     for text in options.shape or []:
@@ -66,7 +69,8 @@ def chosen_names(parser, options):
         if given and not options.grid:
             parser.error(f"{option} needs --grid")
         sizes[axis] = numbers(parser, option, given) if given else known
-    all_names = grid.cells(sizes) if options.grid else ROWS
+    rows = [name for name in ROWS if options.long or name not in LONG_ROWS]
+    all_names = grid.cells(sizes) if options.grid else rows
     names = [name for name in all_names if any(re.search(w, name) or group_of(name) == w for w in words)]
     if not names:
         shown = ", ".join(all_names if len(all_names) < 50 else [*all_names[:4], "...", all_names[-1]])

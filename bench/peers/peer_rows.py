@@ -7,7 +7,14 @@ import numpy as np
 from ..grid import shape_of_cell
 from ..rows import read_rows
 from ..shapes import shape_of_text, shape_of_words
-from . import attn_calls, plain_loops, rivals, rivals_onnx
+from . import attn_calls, plain_loops, rivals, rivals_ggml, rivals_onednn, rivals_onnx
+
+def names_of(read):
+    """Of all rows: those of attention as rows.txt has them, others with their kind; layers with weights and without."""
+    layers = ["mha_" + name for name in read["layer"]]
+    softmax = [f"softmax_{name}" for name, words in read["softmax"].items() if "solo" not in words]
+    return [*read["attention"], *softmax, *layers, *(name + "_weights" for name in layers)]
+
 
 READ = read_rows()
 ATTENTION = {name: shape_of_words(words) for name, words in READ["attention"].items()}
@@ -15,7 +22,8 @@ SOFTMAX = {f"softmax_{name}": tuple(map(int, w[:2])) for name, w in READ["softma
 # batch, length, embed dim, heads
 MULTI_HEAD = {"mha_" + name: tuple(map(int, words)) for name, words in READ["layer"].items()}
 WITH_WEIGHTS = [name + "_weights" for name in MULTI_HEAD]
-ROWS = [*ATTENTION, *SOFTMAX, *MULTI_HEAD, *WITH_WEIGHTS]
+ROWS = names_of(READ)
+LONG_ROWS = set(ROWS) - set(names_of(read_rows(long=False)))
 
 
 def group_of(name):
@@ -85,10 +93,13 @@ def attention_row(name, lib, threads, loops):
         "torch": [rivals.torch_attention(q, k, v, causal)],
         "onnxruntime": [rivals_onnx.onnx_attention(q, k, v, causal, threads)],
         "openvino": [rivals.openvino_attention(q, k, v, causal, threads)],
+        "onednn": [rivals_onednn.onednn_attention(q, k, v, causal)],
+        "ggml": [rivals_ggml.ggml_attention(q, k, v, causal, threads)],
         "loops": [plain_loops.ways(loops, shape, q, k, v)],
     }
     if kind != "f32":
         add_ways_in_halves(row.peers, kind, stored(q, kind)[0], k_stored, v_stored, causal, threads)
+        row.peers["ggml"].append(rivals.named(kind, rivals_ggml.ggml_attention(q, k_stored, v_stored, causal, threads)))
     if kind == "bf16":
         row.peers["loops"] = [plain_loops.ways(loops, shape, q, k_stored, v_stored)]
     return row

@@ -11,10 +11,10 @@ import sys
 import time
 from typing import NamedTuple
 
-from . import attn_c
+from . import attn_c, interval, rivals_ggml, rivals_onednn
 from .peer_rows import make_row
 
-UNLIMITED = {"onnxruntime"}  # nothing holds it to an instruction set
+UNLIMITED = {"onnxruntime", "ggml"}  # nothing holds them to an instruction set
 LOOPS = "loops"  # the rival that is no library, and so never the best rival
 REST = 0.004  # seconds before a contender's turn, in which the threads of the one before fall asleep
 HALF_ERRORS = {"f16": 5e-3, "bf16": 4e-2}  # of ways that compute in halves
@@ -149,6 +149,13 @@ def measure(name, lib, isa, threads, timing, options):
     ms.pop("peak", None)
     gflops, peak = row.flop and row.flop / ours * 1e-6, statistics.median(peaks or [0]) * threads
     best = min((peer for peer in ms if peer != LOOPS), key=ms.get, default=None)
+
+    def ratio(peer):
+        if peer not in ms:
+            return None, None
+        return (ms[peer] / ours, None) if options.least else interval.ratio(times[peer], times["attn"])
+
+    (of_best, best_interval), (of_loops, loops_interval) = ratio(best), ratio(LOOPS)
     return {
         "row": name,
         "shape": row.shape,
@@ -161,8 +168,10 @@ def measure(name, lib, isa, threads, timing, options):
         "how": {peer: way for peer, way in how.items() if peer in ms},
         "left_out": left_out,
         "best_peer": best,
-        "ratio": best and ms[best] / ours,
-        "loops_ratio": ms.get(LOOPS) and ms[LOOPS] / ours,
+        "ratio": of_best,
+        "ratio_interval": best_interval,
+        "loops_ratio": of_loops,
+        "loops_interval": loops_interval,
         "peak_gflops": peak,
         "peak_fraction": gflops and peak and gflops / peak,
         "least_ms": {name: min(t) for name, t in times.items()},
@@ -197,6 +206,7 @@ def versions(lib, isa, threads):
     import importlib.metadata
 
     found = {name: importlib.metadata.version(name) for name in ("numpy", "torch", "onnxruntime", "openvino")}
+    found |= {"onednn": rivals_onednn.version(), "ggml": rivals_ggml.version()}
     blas = "not OpenBLAS"
     if hasattr(lib.c, "openblas_get_corename"):  # a symbol of what the library is linked to
         lib.c.openblas_get_corename.restype = lib.c.openblas_get_config.restype = ctypes.c_char_p

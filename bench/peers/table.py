@@ -1,32 +1,26 @@
 """What the race prints and writes."""
 
 import csv
+import datetime
 import json
 import pathlib
 import statistics
 import sys
 
+from .. import machine
+from ..places import ROOT
+from ..program import commit_of
 from ..shapes import NUMBERS
+from .interval import plus_minus
 from .peer_rows import ATTENTION, MULTI_HEAD, SOFTMAX, WITH_WEIGHTS, group_of
 
-PEERS = ["torch", "onnxruntime", "openvino", "numpy", "loops"]
-
-
-def cpu():
-    try:
-        info = dict(line.split(":", 1) for line in open("/proc/cpuinfo") if ":" in line)
-    except OSError:
-        return "unknown CPU"
-    info = {name.strip(): value.strip() for name, value in info.items()}
-    features = info.get("flags", info.get("Features", "")).split()
-    wanted = ("avx2", "fma", "f16c", "avx512f", "avx512dq", "avx512_bf16", "avx512_fp16", "amx_tile", "asimd", "sve")
-    return f"{info.get('model name', 'unnamed CPU')}: {' '.join(f for f in wanted if f in features)}"
+PEERS = ["torch", "onnxruntime", "openvino", "onednn", "ggml", "numpy", "loops"]
 
 
 def head(isa, threads, least):
     print(
         f"\n{isa}, threads: {threads}. Times in ms, {'least' if least else 'medians'}; ratio: best library / attn; /loops: loops / attn;"
-        " GFLOP/s of attn, and of the fma peak",
+        " ±: half of the 95 % interval; GFLOP/s of attn, and of the fma peak",
         flush=True,
     )
 
@@ -34,7 +28,7 @@ def head(isa, threads, least):
 def versions(found):
     print("  " + "; ".join(f"{name} {value}" for name, value in found.items()))
     names = "".join(f"{name:>12}" for name in ["attn", *PEERS])
-    print(f"{'row':<30}{names}{'ratio':>8}{'/loops':>8}  GFLOP/s share  best library")
+    print(f"{'row':<30}{names}{'ratio':>8}{'':7}{'/loops':>8}{'':7}  GFLOP/s share  best library")
 
 
 def show(result):
@@ -49,7 +43,8 @@ def show(result):
     best = result["best_peer"]
     print(
         f"{result['row']:<30}{ms(result['attn_ms'])}{''.join(ms(result['peers'].get(p)) for p in PEERS)}"
-        f"{ratio(result['ratio'])}{ratio(result['loops_ratio'])}  {gflops} {share}"
+        f"{ratio(result['ratio'])}{plus_minus(result['ratio_interval'])}"
+        f"{ratio(result['loops_ratio'])}{plus_minus(result['loops_interval'])}  {gflops} {share}"
         f"  {best or ''} {result['how'].get(best, '')}{'' if good(result) else '  WRONG'}{missing(result)}",
         flush=True,
     )
@@ -85,10 +80,17 @@ def summary(results):
     yield from line("least of MultiHeadAttention with weights", WITH_WEIGHTS, min)
 
 
-def write(path, csv_path, results):
+def about():
+    """Of what and where the race is: the commit of the sources, which dev.sh has just built."""
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"schema": "attn-race/1", "attn": commit_of(ROOT), "date": now, "machine": machine.describe(), "versions": {}}
+
+
+def write(path, csv_path, about, results):
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(results, indent=1) + "\n")
+    rows = ",\n".join("  " + json.dumps(row) for row in results)
+    path.write_text(json.dumps({**about, "results": []}).removesuffix("[]}") + "[\n" + rows + "\n]}\n")
     if csv_path:
         write_csv(pathlib.Path(csv_path), results)
 
@@ -97,13 +99,16 @@ def write_csv(path, results):
     path.parent.mkdir(parents=True, exist_ok=True)
     shape = [*(name.replace(" ", "_") for name in NUMBERS), "causal", "cache"]
     plain = ["row", "isa", "threads", "attn_ms", "ratio", "loops_ratio", "best_peer", "attn_gflops", "attn_error"]
+    intervals = ["ratio_interval", "loops_interval"]
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([*plain, *shape, *(f"{p}_ms" for p in PEERS), *(f"{p}_how" for p in PEERS)])
+        ends = [f"{name}_{end}" for name in intervals for end in ("low", "high")]
+        writer.writerow([*plain, *ends, *shape, *(f"{p}_ms" for p in PEERS), *(f"{p}_how" for p in PEERS)])
         for r in results:
             sizes = r["shape"] or [None] * len(shape)
             times = [r["peers"].get(p) for p in PEERS]
-            writer.writerow([*(r[name] for name in plain), *sizes, *times, *(r["how"].get(p) for p in PEERS)])
+            found = [x for name in intervals for x in r[name] or (None, None)]
+            writer.writerow([*(r[name] for name in plain), *found, *sizes, *times, *(r["how"].get(p) for p in PEERS)])
 
 
 def end(results, failed):
