@@ -1,11 +1,7 @@
-"""Predicts, without an Arm machine, how close the NEON tile comes to the fma peak of two Arm server CPUs.
+"""The inner loops of the kernels, found in the compiler's assembly, and llvm-mca's word on them.
 
-    cmake --build build/release --target mca        or        python3 bench/mca.py [compiler flags]
-
-Compiles simd/neon.cpp for AArch64, takes the innermost loops of the two products (the full tile: rows x 16 columns)
-from the assembly, and asks llvm-mca for their cycles. The share is that of a loop of nothing but independent fmla, by
-the same model: two 128-bit fmla a cycle on Neoverse N1, four on V1. Fails below 0.8, and where the loop uses the stack:
-then accumulators live in memory, and llvm-mca does not see what a load from a store just made costs, nor the caches.
+llvm-mca simulates a CPU's pipelines from LLVM's model of it: no caches, no memory, no wrong branches. So it says what
+a loop can reach at best, for CPUs that are not here.
 """
 
 import os
@@ -13,89 +9,199 @@ import pathlib
 import re
 import shutil
 import subprocess
-import sys
+from dataclasses import dataclass
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CPUS = ("neoverse-n1", "neoverse-v1")
 ITERATIONS = 500
-LEAST_SHARE = 0.8
 
 
-def newest(tool):
-    """The newest of tool-19, tool-18, ...: LLVM before 16 uses the model of the Cortex-A57 for both CPUs."""
-    found = {0: tool}
-    for folder in os.get_exec_path():
-        for path in pathlib.Path(folder).glob(f"{tool}-*"):
-            if match := re.fullmatch(rf"{tool}-(\d+)", path.name):
-                found[int(match[1])] = str(path)
-    path = shutil.which(found[max(found)])
-    return path or sys.exit(f"error: {tool} was not found (Debian: apt-get install llvm)")
+@dataclass(frozen=True)
+class Isa:
+    name: str
+    triple: str
+    fma: str  # a regular expression of the instruction
+    forms: tuple  # of it, with operands that a loop of them does not change
+    vectors: int  # registers for sixteen lanes
+    stack: str  # an address on the stack
 
 
-def assembly(flags):
-    compiler = os.environ.get("AARCH64_CXX", "aarch64-linux-gnu-g++")
-    if not shutil.which(compiler):
-        sys.exit(f"error: {compiler} was not found (Debian: apt-get install g++-aarch64-linux-gnu)")
-    command = [compiler, "-std=c++17", "-O3", "-fno-math-errno", "-ffp-contract=off", *flags]
-    command += ["-S", str(ROOT / "simd/neon.cpp"), "-o", "-"]
+X86_FMA = r"\s+vfn?m(?:add|sub)\d+ps\s"
+ISAS = {
+    "avx2": Isa("avx2", "x86_64", X86_FMA, ("\tvfmadd231ps %ymm14, %ymm15, %ymm0",), 2, r"\(%rsp[,)]"),
+    "avx512": Isa("avx512", "x86_64", X86_FMA, ("\tvfmadd231ps %zmm30, %zmm31, %zmm0",), 1, r"\(%rsp[,)]"),
+    "neon": Isa("neon", "aarch64", r"\s+fmla\s+v", ("\tfmla v0.4s, v30.4s, v31.4s", "\tfmla v0.4s, v30.4s, v31.s[0]"),
+                4, r"\[sp\b"),
+}
+
+# Loops that do more than multiply: they fetch ahead, widen halves or mask a tail.
+EXTRA = re.compile(r"\s+(?:prefetch|prfm|vmaskmov|vcvt|fcvt|vpmov|vpsll|[su]?shll)")
+
+
+@dataclass
+class Loop:
+    role: str  # "scores", "values", "projection" or "scores, values": one function for both
+    fmas: int
+    spills: int  # instructions that move vectors from or to the stack
+    lines: list
+
+
+# ---- Assembly ----
+
+
+def tile(isa):
+    """Rows of the full tile, and its vectors of sixteen columns."""
+    text = (ROOT / f"simd/lanes_{isa.name}.hpp").read_text()
+    rows, vectors = (int(re.search(rf"\btile_{name} = (\d+);", text)[1]) for name in ("rows", "vectors"))
+    return rows, vectors
+
+
+def isa_flags(isa, text=None):
+    """The compiler flags of an instruction set, as the build sets them."""
+    match = re.search(rf"set\(flags_{isa.name} ([^)]*)\)", text or (ROOT / "CMakeLists.txt").read_text())
+    return match[1].split() if match else []
+
+
+def assembly(isa, compiler):
+    """Of simd/<isa>.cpp with the flags of the build. -g1 changes no instruction, it names the header of each."""
+    command = [compiler, "-std=c++17", "-O3", "-fPIC", "-DNDEBUG", "-fno-math-errno", "-fno-fast-math"]
+    command += ["-ffp-contract=off", "-g1", "-fno-verbose-asm", *isa_flags(isa), f"-I{ROOT}", f"-I{ROOT}/include"]
+    command += ["-S", f"{ROOT}/simd/{isa.name}.cpp", "-o", "-"]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
 
+def first_line(compiler):
+    """Its name and version."""
+    return subprocess.run([compiler, "--version"], capture_output=True, text=True).stdout.split("\n")[0]
+
+
+LABEL = re.compile(r"(\.L\w+):")
+BRANCH = re.compile(r"\s+(?:j\w+|b\w*|b\.\w+|cbn?z|tbn?z)\s+(?:.*\s)?(\.L\w+)\s*(?:[#;/].*)?$")
+
+
 def inner_loops(lines):
-    """The instructions from each label to a branch back to it, where no other label is between."""
-    start = {}
+    """(function, headers, instructions) from each label to a branch back to it, where no other target is between."""
+    targets = {match[1] for line in lines if (match := BRANCH.match(line))}
+    files, function, frame, start = {}, "", False, None
     for i, line in enumerate(lines):
-        if match := re.match(r"(\.L\w+):", line):
-            start = {match[1]: i}
-        elif match := re.match(r"\s+(?:b\.?|cb|tb)\w*\s+(?:.*\s)?(\.L\w+)$", line):
-            if match[1] in start:
-                yield [x for x in lines[start[match[1]] : i + 1] if re.match(r"\s+\w", x)]
+        if match := re.match(r'\s+\.file\s+(\d+)\s.*?"([^"]*)"(?:\s+md5.*)?\s*$', line):
+            files[match[1]] = match[2].rsplit("/", 1)[-1]
+        elif match := re.match(r"(_Z\w+):", line):
+            function, frame, start = match[1], False, None
+        elif re.match(r"\s+movq\s+%rsp, %rbp", line):
+            frame = True
+        elif (match := LABEL.match(line)) and match[1] in targets:
+            start = (match[1], i)
+        elif (match := BRANCH.match(line)) and start and match[1] == start[0]:
+            body = lines[start[1] : i + 1]
+            headers = {files.get(n, "") for x in body for n in re.findall(r"\.loc\s+(\d+)\s", x)}
+            instructions = [x for x in body if re.match(r"\s+[a-z]", x)]
+            if frame:  # the frame pointer is an address on the stack, too
+                instructions = [x.replace("(%rbp", "(%rsp") for x in instructions]
+            yield function, headers, instructions
 
 
-def fmlas(loop):
-    return sum(1 for line in loop if re.match(r"\s+fmla\s+v", line))
+def role(function, headers, rows, vectors):
+    """What a loop computes for a full tile, or None."""
+    full = rf".*LanesELi{rows}ELi{vectors}E"  # the arguments of the template
+    if "project.hpp" in headers:
+        return "projection" if re.search("multiply_panels" + full, function) else None
+    if "product.hpp" not in headers:
+        return None
+    if "score" in function:
+        return "scores"
+    if "value" in function or "weigh" in function:
+        return "values"
+    return "scores, values" if re.search("multiply_tile" + full, function) else None
 
 
-def tile_fmlas():
-    """fmla instructions of one step of the full tile: four q registers for each vector of sixteen lanes."""
-    text = (ROOT / "simd/lanes_neon.hpp").read_text()
-    rows, vectors = (int(re.search(rf"\btile_{name} = (\d+);", text)[1]) for name in ("rows", "vectors"))
-    return rows * vectors * 4
+def is_spill(line, isa):
+    vector = r"\s[qv]\d+[.,]" if isa.triple == "aarch64" else r"%[xyz]mm"
+    return bool(re.search(isa.stack, line) and re.search(vector, line))
 
 
-def cycles(mca, cpu, loop):
-    """Of one iteration, and the prefix of the model's resources, which says whose model it is."""
-    command = [mca, "-mtriple=aarch64", f"-mcpu={cpu}", f"-iterations={ITERATIONS}"]
-    text = subprocess.run(command, input="\n".join(loop) + "\n", check=True, capture_output=True, text=True).stdout
-    return int(re.search(r"Total Cycles:\s+(\d+)", text)[1]) / ITERATIONS, re.search(r"- (\w+)Unit", text)[1]
+def tile_loops(lines, isa, shape=None):
+    """The loops of full tiles that do nothing but load and multiply."""
+    rows, vectors = shape or tile(isa)
+    for function, headers, body in inner_loops(lines):
+        fmas = sum(bool(re.match(isa.fma, x)) for x in body)
+        name = role(function, headers, rows, vectors)
+        if not name or not fmas or fmas % (rows * vectors * isa.vectors) or any(EXTRA.match(x) for x in body):
+            continue
+        yield Loop(name, fmas, sum(is_spill(x, isa) for x in body), body)
 
 
-def main():
-    mca = newest("llvm-mca")
-    step = tile_fmlas()
-    loops = [loop for loop in inner_loops(assembly(sys.argv[1:])) if fmlas(loop) and fmlas(loop) % step == 0]
-    if not loops:
-        sys.exit(f"error: no loop of the full tile ({step} fmla) in the assembly")
-    chains = [f"\tfmla v{i}.4s, v30.4s, v31.4s" for i in range(24)]  # 24: more than four pipes x four cycles of latency
-
-    version = re.search(r"version (\S+)", subprocess.run([mca, "--version"], capture_output=True, text=True).stdout)
-    print(f"llvm-mca {version[1]}; tile: {step} fmla a step")
-    worst, all_spills = 1.0, 0
-    for cpu in CPUS:
-        peak_cycles, model = cycles(mca, cpu, chains)
-        print(f"{cpu} (model: {model}): at most {24 / peak_cycles:.1f} fmla a cycle")
-        for loop in loops:
-            n, spills = fmlas(loop), sum(bool(re.search(r"\sq\d+,.*\[sp", line)) for line in loop)
-            took = cycles(mca, cpu, loop)[0]
-            share = n / took * peak_cycles / 24
-            worst, all_spills = min(worst, share), all_spills + spills
-            counts = f"{n} fmla of {len(loop)} instructions, {spills} on the stack"
-            print(f"  {counts}: {took:.1f} cycles, {share:.2f} of the fma peak")
-    if worst < LEAST_SHARE:
-        sys.exit(f"error: {worst:.2f} is below {LEAST_SHARE}")
-    if all_spills:
-        sys.exit("error: accumulators do not stay in registers")
+# ---- llvm-mca ----
 
 
-if __name__ == "__main__":
-    main()
+def newest(tool):
+    """The newest of tool-19, tool-18, ..., or tool; None if there is none."""
+    found = []
+    for folder in os.get_exec_path():
+        for path in pathlib.Path(folder).glob(f"{tool}-*"):
+            if match := re.fullmatch(rf"{tool}-(\d+)", path.name):
+                found.append((int(match[1]), str(path)))
+    return max(found)[1] if found else shutil.which(tool)
+
+
+def version(mca):
+    """(version, LLVM's name of this machine's CPU)"""
+    text = subprocess.run([mca, "--version"], capture_output=True, text=True).stdout
+    found = [re.search(pattern, text) for pattern in (r"version (\S+)", r"Host CPU: (\S+)")]
+    return tuple(match[1] if match else None for match in found)
+
+
+@dataclass
+class Answer:
+    cycles: float  # of one iteration
+    least: float  # cycles that the units need at least: Block RThroughput
+    width: int  # instructions that start in a cycle
+    uops: float  # of one iteration
+    first_unit: str  # whose name says whose model it is
+    unit_cycles: dict  # unit: its busy cycles of one iteration
+    by_instruction: list  # (instruction, {unit: cycles})
+    causes: dict  # "resources", "registers", "memory": share of the cycles in which they held up
+
+
+def pressure(text):
+    """The tables of busy cycles: of all units, and of each instruction."""
+    units = re.findall(r"^\[([\d.]+)\]\s+- (\w+)", text, re.M)
+    total, by_instruction, part = {}, [], None
+    for line in text.splitlines():
+        if line.startswith("Resource pressure"):
+            part = "total" if "per iteration" in line else "instructions"
+        elif part and line.strip() and not line.startswith("["):
+            cells = line.split(None, len(units))
+            busy = {u: float(x) for (_, u), x in zip(units, cells) if x != "-"}
+            if part == "total" and not total:
+                total = busy
+            elif part == "instructions":
+                by_instruction.append((cells[len(units)] if len(cells) > len(units) else "", busy))
+    return units[0][1] if units else "", total, by_instruction
+
+
+def parse(text):
+    def number(pattern):
+        match = re.search(pattern + r"\s+([\d.]+)", text)
+        return float(match[1]) if match else 0.0
+
+    rounds = number("Iterations:")
+    causes = {
+        key: number(rf"{words}\s+\[") / 100
+        for key, words in (
+            ("resources", r"(?:Resource Pressure|Throughput Bottlenecks:\s+Resource Pressure)"),
+            ("registers", r"- Register Dependencies"),
+            ("memory", r"- Memory Dependencies"),
+        )
+    }
+    return Answer(number("Total Cycles:") / rounds, number("Block RThroughput:"), int(number("Dispatch Width:")),
+                  number("Total uOps:") / rounds, *pressure(text), causes)
+
+
+def ask(mca, isa, cpu, lines):
+    """None if this LLVM does not know the CPU."""
+    command = [mca, f"-mtriple={isa.triple}", f"-mcpu={cpu}", f"-iterations={ITERATIONS}", "-bottleneck-analysis"]
+    done = subprocess.run(command, input="\n".join(lines) + "\n", capture_output=True, text=True)
+    if "is not a recognized processor" in done.stderr:
+        return None
+    done.check_returncode()
+    return parse(done.stdout)
