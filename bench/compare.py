@@ -4,6 +4,7 @@ A row is called faster or slower if all of this holds:
   * a t-test of the logarithms of its samples says so (Welch's; of many samples Yuen's, which trims, as others slow
     single samples down), with the false discovery rate over all rows at LEVEL. Paired files: of the ratio of each pair.
   * the 95 % interval of the ratio lies beyond SMALLEST.
+  * of paired files, all rows of a kind are looked at together, too.
   * files that are not paired: the ratio lies beyond what the controls did. These are rows that do not run attn, so they
     moved because the machine did, which samples of one run cannot show. Their mean is divided out.
 """
@@ -27,6 +28,7 @@ SMALLEST = math.log(1.02)
 TRIM, TRIM_FROM = 0.2, 12  # of the samples at each end, from so many on: of fewer the test would see nothing
 FEWEST, FEWEST_OF_CONTROL = 3, 6  # samples: the mean of fewer says more of the noise than of the machine
 FEWEST_CONTROLS = 3
+FEWEST_TOGETHER = 8
 
 
 class Change(NamedTuple):
@@ -55,6 +57,27 @@ def logs_of(old, new, paired):
     return np.zeros(count), b[:count] - a[:count]
 
 
+def half_width(a, b, trim):
+    """Of the 95 % interval of the difference of the trimmed means of rows: Welch's, and with trimming Yuen's (1974). The
+    test itself has it only since SciPy 1.11, which Debian 12 has not."""
+    squares, freedom = 0.0, 0.0
+    for x in (a, b):
+        kept = x.shape[1] - 2 * int(trim * x.shape[1])
+        sides = stats.mstats.winsorize(x, (trim, trim), axis=1).var(axis=1, ddof=1) * (x.shape[1] - 1)
+        of_mean = np.asarray(sides) / (kept * (kept - 1))
+        squares, freedom = squares + of_mean, freedom + of_mean**2 / (kept - 1)
+    return stats.t.ppf(0.975, squares**2 / freedom) * np.sqrt(squares)
+
+
+def adjusted(p):
+    """By the false discovery rate (Benjamini and Hochberg, 1995): the least rate at which each would be flagged."""
+    order = np.argsort(p)
+    scaled = np.asarray(p)[order] * len(p) / np.arange(1, len(p) + 1)
+    result = np.empty(len(p))
+    result[order] = np.minimum(np.minimum.accumulate(scaled[::-1])[::-1], 1)
+    return result
+
+
 def changes_of(both, paired):
     """Of the rows that have enough samples, in any order. both: [(old row, new row)]"""
     alike = {}  # rows of as many samples are tested at once
@@ -69,10 +92,10 @@ def changes_of(both, paired):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # samples that are all alike have no variance: see below
             test = stats.ttest_ind(b, a, axis=1, equal_var=False, trim=trim)
-            ends = test.confidence_interval(0.95)
-        for (old, new, *_), log, p, low, high in zip(group, logs, test.pvalue, ends.low, ends.high):
-            if math.isnan(p):
-                low, high, p = log, log, float(log == 0)
+            half = half_width(a, b, trim)
+        for (old, new, *_), log, p, low, high in zip(group, logs, test.pvalue, logs - half, logs + half):
+            low, high = (log, log) if math.isnan(low) else (low, high)
+            p = float(log == 0) if math.isnan(p) else p
             count = min(a.shape[1], b.shape[1])
             figures = map(float, (log, low, high, p))
             yield Change(old["name"], is_control(old), count, old["seconds"], new["seconds"], *figures)
@@ -114,13 +137,29 @@ def decide(old, new):
     attn = [shifted(change, machine) for change in changes if not change.control]
     if not attn:
         raise ValueError("the two files have no row in common that runs attn and has enough samples")
-    adjusted = stats.false_discovery_control([change.p for change in attn])
+    tested = attn + (list(together(attn)) if paired else [])
     moved = [
         change
-        for change, p in zip(attn, adjusted)
+        for change, p in zip(tested, adjusted([change.p for change in tested]))
         if p < LEVEL and max(change.low, -change.high) > SMALLEST and abs(change.log) > machine.bound
     ]
     return attn, moved, machine
+
+
+def together(changes):
+    """The rows of each kind as one Change, of paired files: a small change of them all is seen where the noise of a single
+    row hides it. A t-test over the rows' ratios, which says nothing about files that are not paired: there the machine
+    moves all rows at once."""
+    kinds = {}
+    for change in changes:
+        kinds.setdefault(change.name.partition("/")[0], []).append(change)
+    for kind, rows in kinds.items():
+        if len(rows) >= FEWEST_TOGETHER:
+            test = stats.ttest_1samp([row.log for row in rows], 0)
+            log, ends = float(np.mean([row.log for row in rows])), test.confidence_interval(0.95)
+            old, new = (math.exp(np.mean([math.log(getattr(row, which)) for row in rows])) for which in ("old", "new"))
+            name = f"all {len(rows)} rows of {kind} together"
+            yield Change(name, False, len(rows), old, new, log, float(ends.low), float(ends.high), float(test.pvalue))
 
 
 def are_paired(old, new):
@@ -164,7 +203,7 @@ def report(old, new):
     ):
         if found:
             print(f"{what + ': old, new, new / old - 1, its 95 % interval':<54}", *map(line, found), sep="\n")
-    slower = sum(c.log > 0 for c in moved)
+    slower = sum(c.log > 0 for c in moved)  # of rows, and of all rows of a kind
     mean = math.expm1(np.mean([c.log for c in attn]))
     print(f"{len(attn)} rows: {slower} slower, {len(moved) - slower} faster; geometric mean of new / old - 1: {mean:+.1%}")
     seen = sorted(math.expm1(max(SMALLEST, machine.bound) + (c.high - c.low) / 2) for c in attn)

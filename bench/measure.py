@@ -9,7 +9,7 @@ import sys
 import time
 import uuid
 
-from bench import collect, machine, names, results, table
+from bench import collect, compare, machine, names, results, table
 from bench.places import BUILD, previous
 from bench.program import Program
 from bench.progress import Progress
@@ -159,8 +159,13 @@ def end(options, found, failed):
         print(f"warning: {warning}: measure again when it is quiet")
     print(f"\nwritten: {', '.join(map(str, paths_of(options)))}")
     if options.against:
-        print("sh cmake/dev.sh compare {1} {0}    says what is faster or slower".format(*paths_of(options)))
-    print(f"sh cmake/dev.sh report {options.output}    makes a page of it; bench/README.md says how to send it in")
+        print()
+        try:
+            compare.report(found[1], found[0])
+        except ValueError as error:
+            print(f"not compared: {error}")
+    else:
+        print(f"sh cmake/dev.sh report {options.output}    makes a page of it; bench/README.md says how to send it in")
     failed = failed + [line for one in found for line in results.wrong(one)]
     for line in failed:
         print(f"FAILED: {line}", file=sys.stderr)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import simulated
+from scipy import stats
 from simulated import Noise, pair
 
 from bench import compare, results
@@ -42,6 +43,14 @@ def test_five_percent(paired, noise, rounds, by):
         found = moved(files)
         assert set(found) == set(SLOWER), seed
         assert all(log == pytest.approx(np.log(by), abs=0.02) for log in found.values())
+
+
+@pytest.mark.parametrize("by, found", [(1.05, {"all 30 rows of attention together"}), (1.0, set())])
+def test_all_rows_together_show_what_the_noise_of_each_hides(by, found):
+    every = [f"attention/streaming/avx2/row{i}" for i in range(30)]
+    for seed in range(5):
+        files = pair(np.random.default_rng(seed), Noise(0.06), every, by, rows=60, rounds=15, paired=True)
+        assert found <= set(moved(files)) and (found or not moved(files)), seed
 
 
 def test_everything_slower_is_not_the_machine():
@@ -132,3 +141,15 @@ def test_files_that_cannot_be_compared(tmp_path, capsys):
     results.write(simulated.results({}), tmp_path / "empty.json")
     assert compare.main([paths[0], str(tmp_path / "empty.json")]) == 2
     assert "no row in common" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trim", [0, 0.2])
+def test_intervals_and_rates_are_those_of_newer_scipy(trim):
+    if not hasattr(stats, "false_discovery_control"):
+        pytest.skip("SciPy before 1.11")
+    random = np.random.default_rng(1)
+    a, b = random.normal(0, 1, (50, 15)), random.normal(0.5, 2, (50, 13))
+    test = stats.ttest_ind(b, a, axis=1, equal_var=False, trim=trim)
+    ends = test.confidence_interval(0.95)
+    assert compare.half_width(a, b, trim) == pytest.approx((ends.high - ends.low) / 2)
+    assert compare.adjusted(test.pvalue) == pytest.approx(stats.false_discovery_control(test.pvalue))

@@ -5,6 +5,8 @@ import json
 import pytest
 import simulated
 
+from scipy import stats
+
 from bench import collect, rates, results
 from bench.program import Sample
 
@@ -168,3 +170,12 @@ def test_a_busy_machine_is_only_a_warning(tmp_path, capsys):
     assert results.main([tmp_path / "a.json"]) == 0
     said = capsys.readouterr().out
     assert "others used 30%" in said and "the host gave 4%" in said
+
+
+@pytest.mark.parametrize("count, ends", [(5, None), (6, [0, 5]), (8, [0, 7]), (9, [1, 7]), (15, [3, 11])])
+def test_the_interval_of_a_median(count, ends):
+    samples = list(range(count))
+    assert collect.interval(samples[::-1]) == ends
+    if hasattr(stats, "quantile_test"):
+        found = stats.quantile_test(samples, p=0.5).confidence_interval(0.95)
+        assert ends is None or [found.low, found.high] == ends
