@@ -186,9 +186,19 @@ environment() {
   unset PIP_USER PIP_TARGET PIP_PREFIX
   case $2 in
     *.py) need cmake; "$python" -B "$2" || stop "$2 failed" ;;
-    *) "$python" -m pip install -q --disable-pip-version-check -r "$2" || stop "pip failed" ;;
+    *) "$python" -m pip install -q --disable-pip-version-check --retries 1 -r "$2" || debian_environment "$out/$1" "$2" ;;
   esac
   cp "$2" "$out/$1/complete"
+}
+
+# The same of Debian's packages, where PyPI cannot be reached.
+debian_environment() {
+  say "pip failed: trying the packages of this system"
+  # shellcheck disable=SC2046
+  install $(sed -e '/^#/d' -e 's/^/python3-/' "$2") || stop "pip failed, and so did apt-get"
+  /usr/bin/python3 -m venv --clear --system-site-packages "$1"
+  # shellcheck disable=SC2046
+  "$python" -c "import $(sed '/^#/d' "$2" | paste -sd,)" || stop "$2: not all of it can be had here"
 }
 
 bench_environment() {

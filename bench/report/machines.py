@@ -53,7 +53,7 @@ def picture(machines):
     peak_at_right(ax, 1)
     ax.xaxis.set_major_formatter(lambda x, _: f"{100 * x:.0f}")
     ax.set_xlabel("% of the attainable speed")
-    fig.legend(loc="outside lower left", frameon=False, handletextpad=0.1)
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.2, -0.14), frameon=False, handletextpad=0.1)
     alt = f"{title}. " + "; ".join(
         f"{m.name}: " + ", ".join(f"{row} {percent(x)}" for row, x in shares(m).items()) for m in machines
     )
@@ -108,7 +108,8 @@ def face(machines):
     for ax, machine in zip(np.atleast_1d(axes), machines):
         strip(ax, machine)
     handles, names = np.atleast_1d(axes)[0].get_legend_handles_labels()
-    fig.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=3, frameon=False)
+    below = np.atleast_1d(axes)[-1]
+    below.legend(handles[::-1], names[::-1], loc="upper center", bbox_to_anchor=(0.5, -0.24), ncols=3, frameon=False)
     alt = f"{title}. {sentence(machines)}"
     return finish(fig, "face", title, alt)
 

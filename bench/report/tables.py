@@ -1,5 +1,7 @@
 """The tables of the page, in HTML."""
 
+import pathlib
+
 from . import heatmap
 from .data import duration, percent
 from .style import escape, isa_name, threads_name
@@ -58,7 +60,7 @@ def about(machine, isas):
     run = file["run"]
     only = f", only {run['filter']}" if run["filter"] else ""
     yield "run", f"{run['rounds']} rounds in {run['seconds']:.0f} s{only}{', --long' if run['long'] else ''}"
-    yield "file", machine.path
+    yield "file", pathlib.Path(machine.path).name
 
 
 def warnings(machine):
