@@ -7,9 +7,11 @@ import sys
 from bench import results
 from bench.places import RESULTS, ROOT
 from bench.report import data, machines, rivals
+from bench.report.style import as_file
 from bench.report.__main__ import main as make_page
 
 README = ROOT / "README.md"
+FACE = RESULTS / "speed.svg"  # the picture of README.md; the page has all others in itself
 BLOCK = re.compile(r"(<!-- figures: [^\n]*-->\n).*?(<!-- end of figures -->)", re.DOTALL)
 
 
@@ -24,7 +26,7 @@ def races(kind):
 
 def table():
     """README.md's table, as lines."""
-    lines = machines.readme_table(data.read_all(files()))
+    lines = list(machines.readme_table(data.read_all(files())))
     for path in races("peers"):
         lines += ["", *rivals.readme_lines(data.read_json(path))]
     return lines
@@ -40,8 +42,8 @@ def main(words):
     if results.main(files()) != 0:
         return 1
     options = [f"--{kind}={path}" for kind in ("peers", "grid") for path in races(kind)[-1:]]
-    options += [f"--output={RESULTS / 'report.html'}", f"--pictures={RESULTS / 'pictures'}"]
-    status = make_page([*map(str, files()), *options])
+    status = make_page([*map(str, files()), *options, f"--output={RESULTS / 'report.html'}"])
+    FACE.write_text(as_file(machines.face(data.read_all(files()))), encoding="utf-8")
     README.write_text(with_table(README.read_text(encoding="utf-8"), table()), encoding="utf-8")
     return status
 
