@@ -1,4 +1,4 @@
-"""Checks the files that were sent in to bench/results/, and makes what is shown of them: the page, its pictures, the table
+"""Checks the files that were sent in to bench/results/, and makes what is shown of them: the page, the picture and the table
 in README.md. With FILE: the check of that file alone."""
 
 import re
