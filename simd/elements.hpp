@@ -83,6 +83,9 @@ inline auto with_type(const void* p, DType type, const F& f) {
       return f(static_cast<const f16*>(p));
     case DType::bf16:
       return f(static_cast<const bf16*>(p));
+    case DType::i8:
+    case DType::q8_0:
+      break;
   }
   __builtin_unreachable();
 }
@@ -146,6 +149,9 @@ void narrow(const float* x, DType type, std::ptrdiff_t n, void* y) {
       return narrow_to<Lanes>(x, n, static_cast<f16*>(y));
     case DType::bf16:
       return narrow_to<Lanes>(x, n, static_cast<bf16*>(y));
+    case DType::i8:
+    case DType::q8_0:
+      break;  // append.cpp
   }
 }
 

@@ -96,6 +96,24 @@ struct KeyBlock {
   std::ptrdiff_t value_dim = 0;
   // Packed values hold no NaN or Inf, so that a weight of 0 keeps them out.
   bool values_finite = false;
+
+  // In place, keys and values in pages: page i of the block has page_keys of them (16 to 512) at key_pages[i] and
+  // value_pages[i], and `keys` and `values` are not used. Null: one piece.
+  const void* const* key_pages = nullptr;
+  const void* const* value_pages = nullptr;
+  std::ptrdiff_t page_keys = 0;
+  // In place: keys in panels [head_dim, 16] of sixteen keys, key_stride elements apart.
+  bool panels = false;
+  // bf16 queries and keys: the chain over the head dimension goes 1, 0, 3, 2, ...
+  bool pairs = false;
+  // [groups, key_block], of i8 and q8_0: what multiplies the product of `key_group` columns with a key, and the weight
+  // of a key before its value's `value_group` columns. Null: nothing does.
+  const float* key_scales = nullptr;
+  const float* value_scales = nullptr;
+  std::ptrdiff_t key_group = 0;
+  std::ptrdiff_t value_group = 0;
+  // Weights are rounded to bf16 before they multiply values, and the chain over the keys goes 1, 0, 3, 2, ...
+  bool bf16_weights = false;
 };
 
 // The keys that each row of the tile sees: begin <= j < end, counted from the block's first; no other is read in place.
@@ -140,6 +158,8 @@ struct Scratch {
   // [rows, score_stride]. attend leaves 2^((s - m) c) in the vectors that hold keys which a row sees, m the row's
   // maximum in the block, and 0 for other keys in them.
   float* scores = nullptr;
+  // [rows, score_stride], with value_scales or bf16_weights: what multiplies the values, made of `scores`.
+  float* weights = nullptr;
   Prefetch prefetch;
   // `scores` holds the products already, made by multiply_keys.
   bool multiplied = false;

@@ -191,18 +191,9 @@ void score_rows(const Queries& q, KeysInPlace<T> keys, KeySpan seen, float* scor
   }
 }
 
-// Scores of all rows for the keys that any of them sees. Lanes of the first and the last vector that stand for no such
-// key are finite.
+// All rows against the keys of a span of one piece: k.keys stands at its key 0, as `scores` does.
 template <class Lanes>
-void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, float* scores) {
-  const KeySpan seen = visible_keys(v, q.count);
-  if (seen.begin >= seen.end) return;
-  for (std::ptrdiff_t r = 0; r < q.count; ++r) {
-    float* const s = scores + r * score_stride;
-    Lanes::zero().store(s + seen.begin / 16 * 16);
-    Lanes::zero().store(s + seen.begin);
-    Lanes::zero().store(s + (seen.end - 1) / 16 * 16);
-  }
+void score_piece(const Queries& q, const KeyBlock& k, KeySpan seen, float* scores) {
   with_type(k.keys, k.key_type, [&](const auto* first) {
     if (!k.own_keys) return score_rows<Lanes>(q, KeysInPlace{first, k.key_stride, k.fetch_ahead}, seen, scores);
     std::ptrdiff_t r = 0;
@@ -218,6 +209,21 @@ void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, 
           {q.rows + r * q.stride, 1, q.stride, q.head_dim},
           KeysInPlace{first + r * k.next_keys, k.key_stride, k.fetch_ahead}, seen, scores + r * score_stride);
   });
+}
+
+// Scores of all rows for the keys that any of them sees. Lanes of the first and the last vector that stand for no such
+// key are finite.
+template <class Lanes>
+void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, float* scores) {
+  const KeySpan seen = visible_keys(v, q.count);
+  if (seen.begin >= seen.end) return;
+  for (std::ptrdiff_t r = 0; r < q.count; ++r) {
+    float* const s = scores + r * score_stride;
+    Lanes::zero().store(s + seen.begin / 16 * 16);
+    Lanes::zero().store(s + seen.begin);
+    Lanes::zero().store(s + (seen.end - 1) / 16 * 16);
+  }
+  score_piece<Lanes>(q, k, seen, scores);
 }
 
 template <class Lanes>

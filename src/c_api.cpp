@@ -36,12 +36,25 @@ static_assert(
 
 static_assert(
     ATTN_F32 == static_cast<int>(attn::DType::f32) && ATTN_F16 == static_cast<int>(attn::DType::f16) &&
-    ATTN_BF16 == static_cast<int>(attn::DType::bf16));
+    ATTN_BF16 == static_cast<int>(attn::DType::bf16) && ATTN_I8 == static_cast<int>(attn::DType::i8) &&
+    ATTN_Q8_0 == static_cast<int>(attn::DType::q8_0));
+static_assert(
+    ATTN_KEYS_ROWS == static_cast<int>(attn::KeyLayout::rows) &&
+    ATTN_KEYS_PANELS == static_cast<int>(attn::KeyLayout::panels));
+static_assert(
+    sizeof(attn_scales) == sizeof(attn::Scales) &&
+    offsetof(attn_scales, row_stride) == offsetof(attn::Scales, row_stride) &&
+    sizeof(attn_mutable_scales) == sizeof(attn::MutableScales) &&
+    offsetof(attn_mutable_scales, row_stride) == offsetof(attn::MutableScales, row_stride));
 
 ATTN_SAME_SIZE(attn_attention_args, batch, AttentionArgs);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, query_heads);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, value_dim);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, query);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, value_scales);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, key_layout);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, page_table);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, page_count);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, output);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, scores);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, scores_stage);
@@ -53,8 +66,10 @@ ATTN_SAME(attn_attention_args, batch, AttentionArgs, window_right);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, alignment);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, key_lengths);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, mask);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, mask_columns);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, bias);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, sinks);
+ATTN_SAME(attn_attention_args, batch, AttentionArgs, bf16_weights);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, cu_key_lengths);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, path);
 ATTN_SAME(attn_attention_args, batch, AttentionArgs, parallel);  // NOLINT(bugprone-sizeof-expression): of pointers
@@ -65,6 +80,10 @@ ATTN_SAME_SIZE(attn_append_args, batch, AppendArgs);
 ATTN_SAME(attn_append_args, batch, AppendArgs, value_dim);
 ATTN_SAME(attn_append_args, batch, AppendArgs, key);
 ATTN_SAME(attn_append_args, batch, AppendArgs, value_cache);
+ATTN_SAME(attn_append_args, batch, AppendArgs, value_scales);
+ATTN_SAME(attn_append_args, batch, AppendArgs, key_layout);
+ATTN_SAME(attn_append_args, batch, AppendArgs, page_table);
+ATTN_SAME(attn_append_args, batch, AppendArgs, page_count);
 ATTN_SAME(attn_append_args, batch, AppendArgs, lengths);
 
 ATTN_SAME_SIZE(attn_merge_args, parts, MergeArgs);
@@ -99,6 +118,7 @@ struct Attention {
     status = read_initialized("args", from, attn_attention_args_init, "attn_attention_args_init", c);
     if (!status.ok()) return;
     c.causal = c.causal != 0;  // a bool holds 0 or 1
+    c.bf16_weights = c.bf16_weights != 0;
     args = as<attn::AttentionArgs>(c, offsetof(attn_attention_args, batch));
     if (!c.parallel) return;
     parallel = convert(*c.parallel);

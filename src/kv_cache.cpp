@@ -25,7 +25,7 @@ void copy_rows(
     const char* source = address_of(from, rows.batch, rows.head, r);
     char* target = address_of(to, rows.batch, rows.head, rows.first + r);
     if (from.dtype == to.dtype) {
-      if (columns > 0) std::memcpy(target, source, static_cast<std::size_t>(columns * size_of(to.dtype)));
+      if (columns > 0) std::memcpy(target, source, static_cast<std::size_t>(bytes_of(to.dtype, columns)));
     } else {
       kernels.narrow(reinterpret_cast<const float*>(source), to.dtype, columns, target);
     }

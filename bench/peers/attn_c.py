@@ -36,6 +36,20 @@ class Output(c.Structure):
     ]
 
 
+class Scales(c.Structure):
+    _fields_ = [
+        *members(c.c_void_p, "data"),
+        *members(c.c_int64, "batch_stride", "head_stride", "row_stride"),
+    ]
+
+
+class MutableScales(c.Structure):
+    _fields_ = [
+        *members(c.c_void_p, "data"),
+        *members(c.c_int64, "batch_stride", "head_stride", "row_stride"),
+    ]
+
+
 class Mask(c.Structure):
     _fields_ = [
         *members(c.c_void_p, "data"),
@@ -66,6 +80,10 @@ class AttentionArgs(c.Structure):
         *members(c.c_int64, "initialized"),
         *members(c.c_int64, "batch", "query_heads", "kv_heads", "query_length", "key_length", "head_dim", "value_dim"),
         *members(Tensor, "query", "key", "value"),
+        *members(Scales, "key_scales", "value_scales"),
+        *members(c.c_int32, "key_layout"),
+        *members(c.c_void_p, "page_table"),
+        *members(c.c_int64, "page_table_stride", "page_length", "page_count"),
         *members(Output, "output", "weights", "scores"),
         *members(c.c_int32, "scores_stage"),
         *members(c.c_void_p, "logsumexp", "key_weight_sums"),
@@ -76,9 +94,11 @@ class AttentionArgs(c.Structure):
         *members(c.c_void_p, "query_offsets"),
         *members(c.c_void_p, "key_lengths"),
         *members(Mask, "mask"),
+        *members(c.c_int64, "mask_columns"),
         *members(Bias, "bias"),
         *members(c.c_void_p, "alibi_slopes"),
         *members(c.c_void_p, "sinks"),
+        *members(c.c_uint8, "bf16_weights"),
         *members(c.c_void_p, "cu_query_lengths", "cu_key_lengths"),
         *members(c.c_int32, "path"),
         *members(c.POINTER(Parallel), "parallel"),
@@ -95,6 +115,10 @@ class AppendArgs(c.Structure):
         *members(c.c_int64, "batch", "kv_heads", "new_length", "capacity", "head_dim", "value_dim"),
         *members(Tensor, "key", "value"),
         *members(Output, "key_cache", "value_cache"),
+        *members(MutableScales, "key_scales", "value_scales"),
+        *members(c.c_int32, "key_layout"),
+        *members(c.c_void_p, "page_table"),
+        *members(c.c_int64, "page_table_stride", "page_length", "page_count"),
         *members(c.c_void_p, "new_lengths"),
         *members(c.c_void_p, "lengths"),
     ]

@@ -57,6 +57,24 @@ struct AttentionArgs {
   Tensor key;
   // [batch, kv_heads, key_length, value_dim]
   Tensor value;
+  // [batch, kv_heads, key_length] each: with a key, or a value, of type i8; else null.
+  Scales key_scales;
+  Scales value_scales;
+  // panels: `key` is [batch, kv_heads, key_length / 16 rounded up, head_dim, 16], of any type but q8_0.
+  KeyLayout key_layout = KeyLayout::rows;
+
+  // ---- Paged keys and values ----
+  // Key and value row j of item b are row j % page_length of page page_table[b * page_table_stride + j / page_length].
+  // key, value and their scales are then [page_count, kv_heads, page_length, ...]: batch_stride is the distance from
+  // page to page. Pages may be shared. Not together with cu_key_lengths.
+
+  // [batch, page_table_stride], each in [0, page_count). Entries that no query needs, by key length, causal and window,
+  // are not read. Null: no pages.
+  const std::int32_t* page_table = nullptr;
+  std::int64_t page_table_stride = 0;
+  // A multiple of 16 that divides 512, or a multiple of 512.
+  std::int64_t page_length = 0;
+  std::int64_t page_count = 0;
 
   // ---- Results ----
   // One that shares a byte with an input or another result is an error. It may stand between the elements of another
@@ -100,6 +118,9 @@ struct AttentionArgs {
   const std::int64_t* key_lengths = nullptr;
   // Excluded keys have no influence, whatever stands in their rows. A bias of -inf excludes them, too.
   Mask mask;
+  // 0: the mask has a column for each key. Else it has so many, for the last so many keys of each item (of its own key
+  // length); the keys before them are allowed. At most key_length. For a draft tree behind a long text.
+  std::int64_t mask_columns = 0;
 
   // ---- More on scores ----
 
@@ -108,6 +129,10 @@ struct AttentionArgs {
   const float* alibi_slopes = nullptr;
   // [query_heads]: an extra logit in the denominator only; -inf: none.
   const float* sinks = nullptr;
+  // Weights are rounded to bf16 (nearest, ties to even) before they multiply values, which must be bf16. So do PyTorch,
+  // OpenVINO and FlashAttention; CPUs with bf16 products are faster. The sum of the weights, and weights that are asked
+  // for, are not rounded. The error of the output is at most 2^-8 max|value| more.
+  bool bf16_weights = false;
 
   // ---- Packed batch ----
   // Sequences of different lengths laid end to end along the rows, without padding. Both or none.

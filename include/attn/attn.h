@@ -30,7 +30,8 @@ typedef enum attn_status_code {
   ATTN_OUT_OF_MEMORY = 3
 } attn_status_code;
 
-enum { ATTN_F32 = 0, ATTN_F16 = 1, ATTN_BF16 = 2 };
+enum { ATTN_F32 = 0, ATTN_F16 = 1, ATTN_BF16 = 2, ATTN_I8 = 3, ATTN_Q8_0 = 4 };
+enum { ATTN_KEYS_ROWS = 0, ATTN_KEYS_PANELS = 1 };
 enum { ATTN_ALIGN_BOTTOM_RIGHT = 0, ATTN_ALIGN_TOP_LEFT = 1, ATTN_ALIGN_GIVEN = 2 };
 enum { ATTN_PATH_AUTOMATIC = 0, ATTN_PATH_BLAS = 1, ATTN_PATH_STREAMING = 2 };
 enum { ATTN_SCORES_SCALED = 0, ATTN_SCORES_CAPPED = 1, ATTN_SCORES_BIASED = 2 };
@@ -51,6 +52,20 @@ typedef struct attn_output {
   int64_t head_stride;
   int64_t row_stride;
 } attn_output;
+
+typedef struct attn_scales {
+  const float* data;
+  int64_t batch_stride;
+  int64_t head_stride;
+  int64_t row_stride;
+} attn_scales;
+
+typedef struct attn_mutable_scales {
+  float* data;
+  int64_t batch_stride;
+  int64_t head_stride;
+  int64_t row_stride;
+} attn_mutable_scales;
 
 typedef struct attn_mask {
   const uint8_t* data;
@@ -91,6 +106,13 @@ typedef struct attn_attention_args {
   attn_tensor query;
   attn_tensor key;
   attn_tensor value;
+  attn_scales key_scales;
+  attn_scales value_scales;
+  int32_t key_layout;
+  const int32_t* page_table;
+  int64_t page_table_stride;
+  int64_t page_length;
+  int64_t page_count;
   attn_output output;
   attn_output weights;
   attn_output scores;
@@ -106,9 +128,11 @@ typedef struct attn_attention_args {
   const int64_t* query_offsets;
   const int64_t* key_lengths;
   attn_mask mask;
+  int64_t mask_columns;
   attn_bias bias;
   const float* alibi_slopes;
   const float* sinks;
+  uint8_t bf16_weights; /* 0 or 1 */
   const int64_t* cu_query_lengths;
   const int64_t* cu_key_lengths;
   int32_t path;
@@ -143,6 +167,13 @@ typedef struct attn_append_args {
   attn_tensor value;
   attn_output key_cache;
   attn_output value_cache;
+  attn_mutable_scales key_scales;
+  attn_mutable_scales value_scales;
+  int32_t key_layout;
+  const int32_t* page_table;
+  int64_t page_table_stride;
+  int64_t page_length;
+  int64_t page_count;
   const int64_t* new_lengths;
   int64_t* lengths;
 } attn_append_args;

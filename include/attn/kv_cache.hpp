@@ -33,6 +33,19 @@ struct AppendArgs {
   // [batch, kv_heads, capacity, value_dim], likewise.
   Output value_cache;
 
+  // [batch, kv_heads, capacity] each: with a cache of type i8; else null.
+  MutableScales key_scales;
+  MutableScales value_scales;
+  // panels: key_cache is [batch, kv_heads, capacity / 16 rounded up, head_dim, 16].
+  KeyLayout key_layout = KeyLayout::rows;
+
+  // Pages, as in AttentionArgs: the caches and their scales are [page_count, kv_heads, page_length, ...]. The pages
+  // that are written must not be shared.
+  const std::int32_t* page_table = nullptr;
+  std::int64_t page_table_stride = 0;
+  std::int64_t page_length = 0;
+  std::int64_t page_count = 0;
+
   // Optional: [batch], each in [0, new_length], for batches of uneven length.
   const std::int64_t* new_lengths = nullptr;
   // [batch]. Read: rows in use before the call. Written: rows in use after it.

@@ -19,6 +19,8 @@
 #undef ForwardOptions
 #pragma push_macro("Isa")
 #undef Isa
+#pragma push_macro("KeyLayout")
+#undef KeyLayout
 #pragma push_macro("LayerCache")
 #undef LayerCache
 #pragma push_macro("LayerParts")
@@ -33,6 +35,8 @@
 #undef MultiHeadAttention
 #pragma push_macro("MultiHeadConfig")
 #undef MultiHeadConfig
+#pragma push_macro("MutableScales")
+#undef MutableScales
 #pragma push_macro("OnnxAttributes")
 #undef OnnxAttributes
 #pragma push_macro("Output")
@@ -43,6 +47,8 @@
 #undef Path
 #pragma push_macro("Projection")
 #undef Projection
+#pragma push_macro("Scales")
+#undef Scales
 #pragma push_macro("ScoresStage")
 #undef ScoresStage
 #pragma push_macro("SelfAttention")
@@ -105,6 +111,8 @@
 #undef batch_stride
 #pragma push_macro("bf16")
 #undef bf16
+#pragma push_macro("bf16_weights")
+#undef bf16_weights
 #pragma push_macro("bhtd")
 #undef bhtd
 #pragma push_macro("bias")
@@ -191,6 +199,8 @@
 #undef head_stride
 #pragma push_macro("heads")
 #undef heads
+#pragma push_macro("i8")
+#undef i8
 #pragma push_macro("in_dim")
 #undef in_dim
 #pragma push_macro("in_out")
@@ -213,10 +223,14 @@
 #undef key
 #pragma push_macro("key_cache")
 #undef key_cache
+#pragma push_macro("key_layout")
+#undef key_layout
 #pragma push_macro("key_length")
 #undef key_length
 #pragma push_macro("key_lengths")
 #undef key_lengths
+#pragma push_macro("key_scales")
+#undef key_scales
 #pragma push_macro("key_weight_sums")
 #undef key_weight_sums
 #pragma push_macro("kv_dim")
@@ -241,6 +255,8 @@
 #undef logsumexps
 #pragma push_macro("mask")
 #undef mask
+#pragma push_macro("mask_columns")
+#undef mask_columns
 #pragma push_macro("max")
 #undef max
 #pragma push_macro("merge")
@@ -285,6 +301,16 @@
 #undef output_row_stride
 #pragma push_macro("outputs")
 #undef outputs
+#pragma push_macro("page_count")
+#undef page_count
+#pragma push_macro("page_length")
+#undef page_length
+#pragma push_macro("page_table")
+#undef page_table
+#pragma push_macro("page_table_stride")
+#undef page_table_stride
+#pragma push_macro("panels")
+#undef panels
 #pragma push_macro("parallel")
 #undef parallel
 #pragma push_macro("part_stride")
@@ -301,6 +327,8 @@
 #undef projection
 #pragma push_macro("pytorch")
 #undef pytorch
+#pragma push_macro("q8_0")
+#undef q8_0
 #pragma push_macro("query")
 #undef query
 #pragma push_macro("query_heads")
@@ -369,6 +397,10 @@
 #undef value_cache
 #pragma push_macro("value_dim")
 #undef value_dim
+#pragma push_macro("value_scales")
+#undef value_scales
+#pragma push_macro("values")
+#undef values
 #pragma push_macro("version")
 #undef version
 #pragma push_macro("w")

@@ -17,6 +17,10 @@ template <>
 inline constexpr DType dtype_of<f16> = DType::f16;
 template <>
 inline constexpr DType dtype_of<bf16> = DType::bf16;
+template <>
+inline constexpr DType dtype_of<std::int8_t> = DType::i8;
+template <>
+inline constexpr DType dtype_of<q8_0> = DType::q8_0;
 
 // A [batch, heads, rows, columns] tensor. Strides are in elements; columns are contiguous.
 // Element (b, h, r, c) is data[b * batch_stride + h * head_stride + r * row_stride + c].
@@ -44,7 +48,36 @@ struct Output {
   operator Tensor() const noexcept { return {data, dtype, batch_stride, head_stride, row_stride}; }
 };
 
-// Dense [batch, heads, rows, columns], of float, f16 or bf16.
+// A float for each row of an i8 tensor [batch, heads, rows, columns]: element (b, h, r, c) means
+//   data of the tensor * data[b * batch_stride + h * head_stride + r * row_stride].
+// Any float; a NaN makes its row NaN. With pages, batch_stride is the distance from page to page, as in the tensor.
+struct Scales {
+  const float* data = nullptr;
+  std::int64_t batch_stride = 0;
+  std::int64_t head_stride = 0;
+  std::int64_t row_stride = 0;
+};
+
+// The same for a result.
+struct MutableScales {
+  float* data = nullptr;
+  std::int64_t batch_stride = 0;
+  std::int64_t head_stride = 0;
+  std::int64_t row_stride = 0;
+
+  // What append() wrote is what attention() reads.
+  operator Scales() const noexcept { return {data, batch_stride, head_stride, row_stride}; }
+};
+
+// How the keys of a cache stand in memory.
+enum class KeyLayout : std::int32_t {
+  rows = 0,  // [batch, kv_heads, key, head_dim]
+  // [batch, kv_heads, key / 16, head_dim, 16]: sixteen keys side by side, as they are multiplied. row_stride is the
+  // distance from panel to panel, in elements. The last panel is whole, too: a capacity is rounded up to 16 keys.
+  panels = 1,
+};
+
+// Dense [batch, heads, rows, columns], of float, f16, bf16, int8_t or q8_0; sizes count elements.
 template <class T>
 inline Tensor bhtd(const T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
   return {data, dtype_of<T>, heads * rows * columns, rows * columns, columns};

@@ -8,18 +8,29 @@
 
 namespace attn {
 
-// Bytes of an element; 0 if `type` is no value of DType.
-constexpr std::int64_t size_of(DType type) noexcept {
+// Numbers in a block of q8_0.
+inline constexpr std::int64_t q8_0_block = 32;
+
+// Bytes of n elements, whole blocks of q8_0; 0 if `type` is no value of DType.
+constexpr std::int64_t bytes_of(DType type, std::int64_t n) noexcept {
   switch (type) {
     case DType::f32:
-      return 4;
+      return 4 * n;
     case DType::f16:
     case DType::bf16:
-      return 2;
+      return 2 * n;
+    case DType::i8:
+      return n;
+    case DType::q8_0:
+      return n / q8_0_block * static_cast<std::int64_t>(sizeof(q8_0));
   }
   return 0;
 }
-constexpr bool is_dtype(DType type) noexcept { return size_of(type) > 0; }
+constexpr bool is_dtype(DType type) noexcept { return bytes_of(type, q8_0_block) > 0; }
+// f32, f16, bf16: what queries, results and biases may be.
+constexpr bool is_floating(DType type) noexcept { return is_dtype(type) && type <= DType::bf16; }
+// Bytes of one of these.
+constexpr std::int64_t size_of(DType type) noexcept { return is_floating(type) ? bytes_of(type, 1) : 0; }
 
 // Is the element of that type at x minus infinity?
 inline bool is_minus_infinity(const void* x, DType type) noexcept {
@@ -34,7 +45,7 @@ constexpr bool is_float(DType type) noexcept { return type == DType::f32; }
 // The address of a row of any type; row_of is for those that are known to be float. As numbers, because a tensor
 // without elements may be null, and null plus an offset is undefined.
 inline std::uintptr_t row_address(const void* data, std::int64_t element, DType type) noexcept {
-  return reinterpret_cast<std::uintptr_t>(data) + static_cast<std::uintptr_t>(element * size_of(type));
+  return reinterpret_cast<std::uintptr_t>(data) + static_cast<std::uintptr_t>(bytes_of(type, element));
 }
 inline const char* address_of(const Tensor& t, std::int64_t batch, std::int64_t head, std::int64_t row) noexcept {
   const std::int64_t element = batch * t.batch_stride + head * t.head_stride + row * t.row_stride;

@@ -51,8 +51,13 @@ Problem make_problem(const AttentionArgs& a) noexcept {
   p.query = a.query;
   p.key = a.key;
   p.value = a.value;
+  p.key_scales = a.key_scales;
+  p.value_scales = a.value_scales;
+  p.key_layout = a.key_layout;
+  p.pages = {a.page_table, a.page_table_stride, a.page_length, a.page_count};
+  p.bf16_weights = a.bf16_weights;
   p.output = a.output;
-  p.visibility = {a.causal, a.window_left, a.window_right, a.mask, a.bias};
+  p.visibility = {a.causal, a.window_left, a.window_right, a.mask, a.mask_columns, a.bias};
   p.scoring = make_scoring(a);
   p.extras = {a.weights, a.scores, a.scores_stage, a.logsumexp, a.key_weight_sums};
   p.parallel = a.parallel;

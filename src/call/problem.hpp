@@ -50,11 +50,26 @@ struct Extras {
   float* key_weight_sums = nullptr;
 };
 
+// Keys and values in pages: row j of item b is row j % length of page table[b * stride + j / length].
+struct Pages {
+  const std::int32_t* table = nullptr;  // null: none
+  std::int64_t stride = 0, length = 0, count = 0;
+};
+
+// Where a row of keys or values stands: the indices into its tensor. Of keys in panels `row` counts keys, too.
+struct CacheRow {
+  std::int64_t batch, row;
+};
+
 struct Problem {
   std::int64_t query_heads = 1, kv_heads = 1, group = 1;  // group: query heads of a KV head
   std::int64_t head_dim = 0, value_dim = 0;
   Batch batch;
   Tensor query, key, value;
+  Scales key_scales, value_scales;
+  KeyLayout key_layout = KeyLayout::rows;
+  Pages pages;
+  bool bf16_weights = false;
   Output output;
   Visibility visibility;
   Scoring scoring;
@@ -64,7 +79,13 @@ struct Problem {
 
   // Are weights or their sums wanted?
   bool weighs() const noexcept { return extras.weights.data || extras.key_weight_sums; }
+  // Are weights scaled or rounded before they multiply values?
+  bool changes_weights() const noexcept { return bf16_weights || !is_floating(value.dtype); }
   std::int64_t kv_head_of(std::int64_t query_head) const noexcept { return query_head / group; }
+  CacheRow cache_row(const Sequence& s, std::int64_t j) const noexcept {
+    if (!pages.table) return {s.batch, s.first_key + j};
+    return {pages.table[s.item * pages.stride + j / pages.length], j % pages.length};
+  }
   // The places of a row's log-sum-exp and of the first key weight sum of a head.
   float* logsumexp_at(const Sequence& s, std::int64_t head, std::int64_t query) const noexcept;
   float* key_weight_sums_at(const Sequence& s, std::int64_t head) const noexcept;

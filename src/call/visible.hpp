@@ -63,6 +63,7 @@ struct Visibility {
   bool causal = false;
   std::int64_t window_left = -1, window_right = -1;
   Mask mask;
+  std::int64_t mask_columns = 0;  // of the last keys; 0: of all
   Bias bias;  // whose -inf exclude keys
 
   // Below the key length, not after p if causal, within the window around p. A mask or a bias may exclude more.

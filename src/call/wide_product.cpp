@@ -25,7 +25,7 @@ void for_each_step(const Factors& f, const Add& add) noexcept {
 const float* as_float(
     const simd::Kernels& kernels, const char* x, DType type, std::int64_t first, std::int64_t count,
     float* wide) noexcept {
-  x += first * size_of(type);
+  x += bytes_of(type, first);
   if (is_float(type)) return reinterpret_cast<const float*>(x);
   kernels.widen(x, type, count, wide);
   return wide;

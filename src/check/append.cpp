@@ -29,6 +29,8 @@ Status check_types(const char* names[2], const Tensor& from, const Output& to) n
     const DType type = i ? to.dtype : from.dtype;
     if (!is_dtype(type)) return bad(names[i], static_cast<std::int64_t>(type), "is not a value of DType");
   }
+  if (!is_floating(from.dtype) || !is_floating(to.dtype))
+    return Status(StatusCode::unsupported, "%s is not served yet", names[is_floating(from.dtype)]);
   if (from.dtype != to.dtype && !is_float(from.dtype))
     return Status(
         StatusCode::unsupported, "%s is %d: rows of type %d are copied to a cache of that type only", names[1],
@@ -51,6 +53,8 @@ Status append(const AppendArgs& a) noexcept {
   if (Status s = check_types(key_names, a.key, a.key_cache); !s.ok()) return s;
   if (Status s = check_types(value_names, a.value, a.value_cache); !s.ok()) return s;
 
+  if (a.key_layout != KeyLayout::rows) return Status(StatusCode::unsupported, "key_layout is not served yet");
+  if (a.page_table) return Status(StatusCode::unsupported, "page_table is not served yet");
   View inputs[] = {
       view("key", a.key, a.batch, a.kv_heads, a.new_length, a.head_dim),
       view("value", a.value, a.batch, a.kv_heads, a.new_length, a.value_dim),

@@ -48,6 +48,9 @@ Status options(const AttentionArgs& a) noexcept {
                {"bias.dtype", a.bias.dtype}};
   for (const auto& t : types)
     if (!is_dtype(t.type)) return bad(t.name, static_cast<std::int64_t>(t.type), "is not a value of DType");
+  for (const auto& t : types)
+    if (!is_floating(t.type) && &t != &types[1] && &t != &types[2])  // but for keys and values
+      return bad(t.name, static_cast<std::int64_t>(t.type), "must be f32 (0), f16 (1) or bf16 (2)");
   if (a.alignment == Alignment::given && !a.query_offsets && a.batch > 0)
     return Status(StatusCode::invalid_argument, "query_offsets is null, but alignment is given (2)");
   if (a.alignment != Alignment::given && a.query_offsets)
@@ -77,6 +80,18 @@ Status options(const AttentionArgs& a) noexcept {
             static_cast<long long>(b), a.cu_key_lengths ? "the sequence's keys" : "key_length",
             static_cast<long long>(most), static_cast<long long>(a.key_lengths[b]));
     }
+  return {};
+}
+
+// What is declared and not yet served.
+Status served(const AttentionArgs& a) noexcept {
+  const auto no = [](const char* name) { return Status(StatusCode::unsupported, "%s is not served yet", name); };
+  if (!is_floating(a.key.dtype)) return no("key.dtype");
+  if (!is_floating(a.value.dtype)) return no("value.dtype");
+  if (a.key_layout != KeyLayout::rows) return no("key_layout");
+  if (a.page_table) return no("page_table");
+  if (a.mask_columns != 0) return no("mask_columns");
+  if (a.bf16_weights) return no("bf16_weights");
   return {};
 }
 
@@ -131,6 +146,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
     return bad("path", static_cast<std::int64_t>(a.path), "is not a value of Path");
   if (Status s = sizes(a); !s.ok()) return s;
   if (Status s = options(a); !s.ok()) return s;
+  if (Status s = served(a); !s.ok()) return s;
 
   // Without a query row nothing is read; without a value column no value is.
   const bool packed = a.cu_query_lengths != nullptr;

@@ -61,15 +61,24 @@ Status all_apart(View (&inputs)[Inputs], View (&results)[Results]) noexcept {
   return {};
 }
 
-// An Output converts to a Tensor.
+// An Output converts to a Tensor. Of q8_0 the elements are blocks.
 inline View view(
     const char* name, const Tensor& t, std::int64_t b, std::int64_t h, std::int64_t r, std::int64_t c) noexcept {
+  const std::int64_t n = t.dtype == DType::q8_0 ? q8_0_block : 1;
   return {
       name,
       static_cast<const char*>(t.data),
-      {b, h, r, c},
-      {t.batch_stride, t.head_stride, t.row_stride, 1},
-      size_of(t.dtype)};
+      {b, h, r, c / n},
+      {t.batch_stride / n, t.head_stride / n, t.row_stride / n, 1},
+      bytes_of(t.dtype, n)};
+}
+// Of scales: one column.
+inline View view(const char* name, const Scales& s, std::int64_t b, std::int64_t h, std::int64_t r) noexcept {
+  return {
+      name,
+      reinterpret_cast<const char*>(s.data),
+      {b, h, r, s.data ? 1 : 0},
+      {s.batch_stride, s.head_stride, s.row_stride, 1}};
 }
 // A mask or a bias, of elements of that size; none has no elements.
 template <class Quad>

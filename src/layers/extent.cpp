@@ -69,7 +69,7 @@ void require_key_lengths(const ForwardOptions& o, std::int64_t batch, std::int64
 void require_room(const ForwardOptions& o, std::int64_t batch, std::int64_t source_length) {
   const LayerCache& c = *o.cache;
   for (const auto& [name, type] : {std::pair{"cache->key.dtype", c.key.dtype}, {"cache->value.dtype", c.value.dtype}})
-    if (!is_dtype(type)) bad(name, "is not a value of DType", static_cast<std::int64_t>(type));
+    if (!is_floating(type)) bad(name, "must be f32 (0), f16 (1) or bf16 (2)", static_cast<std::int64_t>(type));
   if (c.capacity < 0) bad("cache->capacity", "must be at least 0", c.capacity);
   if (c.capacity > check::max_elements) bad("cache->capacity", "is more than memory can hold", c.capacity);
   if (batch > 0 && !c.lengths) throw std::invalid_argument("cache->lengths is null");

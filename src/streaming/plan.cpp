@@ -12,7 +12,8 @@ constexpr std::size_t caches = 8 << 20;
 std::size_t bytes_of_keys_and_values(const Plan& plan) noexcept {
   const Problem& p = plan.problem;
   const std::size_t row = saturating_sum(
-      saturating_product(p.head_dim, size_of(p.key.dtype)), saturating_product(p.value_dim, size_of(p.value.dtype)));
+      static_cast<std::size_t>(bytes_of(p.key.dtype, p.head_dim)),
+      static_cast<std::size_t>(bytes_of(p.value.dtype, p.value_dim)));
   return saturating_product(p.batch.count, p.kv_heads, p.batch.key_length, row);
 }
 

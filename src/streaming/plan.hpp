@@ -75,10 +75,10 @@ struct KvHead {
 KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept;
 
 inline const char* key_at(const Plan& plan, const KvHead& kv, std::int64_t j) noexcept {
-  return kv.keys + j * plan.key_stride * size_of(plan.problem.key.dtype);
+  return kv.keys + bytes_of(plan.problem.key.dtype, j * plan.key_stride);
 }
 inline const char* value_at(const Plan& plan, const KvHead& kv, std::int64_t j) noexcept {
-  return kv.values + j * plan.value_stride * size_of(plan.problem.value.dtype);
+  return kv.values + bytes_of(plan.problem.value.dtype, j * plan.value_stride);
 }
 
 inline KeyRange keys_of_block(const KvHead& kv, std::int64_t block) noexcept {

@@ -71,7 +71,7 @@ bool attend_block(
   std::fill_n(b.to.overflowed, tile.rows, std::uint8_t{0});
   plan.kernels.attend(
       tile.queries, keys, visible(plan, tile, scratch), rule(plan, tile, scratch),
-      {kept_of(plan, tile.part.stepped, scratch).of_block(b.block), b.prefetch, scores}, b.to);
+      {kept_of(plan, tile.part.stepped, scratch).of_block(b.block), scratch.weights, b.prefetch, scores}, b.to);
   keep_block(plan, tile, b.block, b.to, scratch);
   return true;
 }

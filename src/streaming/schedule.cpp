@@ -44,7 +44,7 @@ double time_on_one_thread(const Plan& plan) noexcept {
   const double flop_per_ns = packed ? plan.kernels.packed_flop_per_ns : plan.kernels.in_place_flop_per_ns;
   const double flop = 2 * products * static_cast<double>(p.head_dim + p.value_dim);
   const double bytes =
-      keys * static_cast<double>(p.head_dim * size_of(p.key.dtype) + p.value_dim * size_of(p.value.dtype));
+      keys * static_cast<double>(bytes_of(p.key.dtype, p.head_dim) + bytes_of(p.value.dtype, p.value_dim));
   const double one = std::max(flop / flop_per_ns, bytes / memory_bytes_per_ns) + row_ns * rows;
   return (one + kv_head_ns * static_cast<double>(p.batch.count)) * kv_heads / static_cast<double>(p.share_count);
 }

@@ -99,7 +99,7 @@ void multiply_all(
   std::fill_n(scratch.end, tile.rows, static_cast<std::int32_t>(keys.count));
   plan.kernels.multiply_keys(
       tile.queries, keys, {scratch.begin, scratch.end, nullptr},
-      {kept_of(plan, tile.part.stepped, scratch).of_block(block), {}, false});
+      {kept_of(plan, tile.part.stepped, scratch).of_block(block), nullptr, {}, false});
 }
 
 void write_scores(

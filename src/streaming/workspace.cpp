@@ -46,6 +46,7 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   s.kept[0] = s.kept[1] = take_kept(arena, z, 1);
   if (p.weighs() && rules_of(p) > 1) s.kept[1] = take_kept(arena, z, 1);
   s.ends = arena.take<RowEnd>(p.weighs() ? rows : 0);
+  s.weights = arena.take<float>(p.changes_weights() ? saturating_product(rows, simd::score_stride) : 0);
   s.row = arena.take<float>(halves ? key_block : 0);
   s.state = take_state(arena, z);
   s.block = take_state(arena, z);

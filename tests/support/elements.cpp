@@ -22,6 +22,9 @@ std::size_t size_of(DType dtype) {
       return sizeof(attn::f16);
     case DType::bf16:
       return sizeof(attn::bf16);
+    case DType::i8:
+    case DType::q8_0:
+      break;
   }
   throw std::logic_error("no DType");
 }
@@ -33,6 +36,8 @@ struct Format {
 Format format_of(DType dtype) {
   switch (dtype) {
     case DType::f32:
+    case DType::i8:
+    case DType::q8_0:
       break;
     case DType::f16:
       return {5, 10};

@@ -242,6 +242,13 @@ class Lister {
     [[maybe_unused]] auto& [a, b, c, d, e] = x;
     add_tensor(name, x);
   }
+  void add(const std::string& name, attn::Scales& x) {
+    [[maybe_unused]] auto& [a, b, c, d] = x;
+    add(name + ".data", x.data);
+    add(name + ".batch_stride", x.batch_stride);
+    add(name + ".head_stride", x.head_stride);
+    add(name + ".row_stride", x.row_stride);
+  }
   void add(const std::string& name, attn::Mask& x) {
     [[maybe_unused]] auto& [a, b, c, d, e] = x;
     add_quad(name, x);
@@ -280,9 +287,10 @@ std::vector<Member> list_members(AttentionArgs& args) {
   // A name for each member: one too few does not compile.
   // clang-format off
   [[maybe_unused]] auto& [batch, query_heads, kv_heads, query_length, key_length, head_dim, value_dim, query, key,
-                          value, output, weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap,
-                          causal, window_left, window_right, alignment, query_offsets, key_lengths, mask, bias,
-                          alibi_slopes, sinks, cu_query_lengths, cu_key_lengths, path, parallel, share_index,
+                          value, key_scales, value_scales, key_layout, page_table, page_table_stride, page_length,
+                          page_count, output, weights, scores, scores_stage, logsumexp, key_weight_sums, scale, softcap,
+                          causal, window_left, window_right, alignment, query_offsets, key_lengths, mask,
+                          mask_columns, bias, alibi_slopes, sinks, bf16_weights, cu_query_lengths, cu_key_lengths, path, parallel, share_index,
                           share_count, workspace, workspace_bytes] = args;
   // clang-format on
   Lister members(args);
@@ -296,6 +304,13 @@ std::vector<Member> list_members(AttentionArgs& args) {
   members.add("query", args.query);
   members.add("key", args.key);
   members.add("value", args.value);
+  members.add("key_scales", args.key_scales);
+  members.add("value_scales", args.value_scales);
+  members.add("key_layout", args.key_layout);
+  members.add("page_table", args.page_table);
+  members.add("page_table_stride", args.page_table_stride);
+  members.add("page_length", args.page_length);
+  members.add("page_count", args.page_count);
   members.add("output", args.output);
   members.add("weights", args.weights);
   members.add("scores", args.scores);
@@ -311,9 +326,11 @@ std::vector<Member> list_members(AttentionArgs& args) {
   members.add("query_offsets", args.query_offsets);
   members.add("key_lengths", args.key_lengths);
   members.add("mask", args.mask);
+  members.add("mask_columns", args.mask_columns);
   members.add("bias", args.bias);
   members.add("alibi_slopes", args.alibi_slopes);
   members.add("sinks", args.sinks);
+  members.add("bf16_weights", args.bf16_weights);
   members.add("cu_query_lengths", args.cu_query_lengths);
   members.add("cu_key_lengths", args.cu_key_lengths);
   members.add("path", args.path);

@@ -65,6 +65,34 @@ Item item_of(const AttentionArgs& a, int64_t b) {
   return x;
 }
 
+int64_t kv_head(const AttentionArgs& a, int64_t h) { return h / (a.query_heads / a.kv_heads); }
+
+// Where row j of a sequence of keys or values stands.
+struct CacheRow {
+  int64_t batch, row;
+};
+CacheRow cache_row(const AttentionArgs& a, const Item& x, int64_t j) {
+  if (!a.page_table) return {x.tensor_batch, x.first_key + j};
+  return {a.page_table[x.b * a.page_table_stride + j / a.page_length], j % a.page_length};
+}
+double scale_of(const attn::Scales& scales, const CacheRow& at, int64_t head) {
+  if (!scales.data) return 1;
+  return static_cast<double>(
+      scales.data[at.batch * scales.batch_stride + head * scales.head_stride + at.row * scales.row_stride]);
+}
+
+// Element d of key j, and of value j, that query head h reads.
+double key_element(const AttentionArgs& a, const Item& x, int64_t h, int64_t j, int64_t d) {
+  const CacheRow at = cache_row(a, x, j);
+  const double scale = scale_of(a.key_scales, at, kv_head(a, h));
+  if (a.key_layout == attn::KeyLayout::rows) return scale * element_of(a.key, at.batch, kv_head(a, h), at.row, d);
+  return scale * element_of(a.key, at.batch, kv_head(a, h), at.row / 16, 16 * d + at.row % 16);
+}
+double value_element(const AttentionArgs& a, const Item& x, int64_t h, int64_t j, int64_t e) {
+  const CacheRow at = cache_row(a, x, j);
+  return scale_of(a.value_scales, at, kv_head(a, h)) * element_of(a.value, at.batch, kv_head(a, h), at.row, e);
+}
+
 int64_t position_of(const AttentionArgs& a, const Item& x, int64_t t) {
   if (a.alignment == attn::Alignment::top_left) return t;
   if (a.alignment == attn::Alignment::given) return add(a.query_offsets[x.b], t);
@@ -77,7 +105,8 @@ bool may_attend(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int
   if (a.causal && j > p) return false;
   if (a.window_left >= 0 && add(j, a.window_left) < p) return false;
   if (a.window_right >= 0 && j > add(p, a.window_right)) return false;
-  if (a.mask.data && a.mask.data[place(a.mask, x.b, h, t, j)] == 0) return false;
+  const int64_t first_masked = a.mask_columns == 0 ? 0 : x.keys - a.mask_columns;
+  if (a.mask.data && j >= first_masked && a.mask.data[place(a.mask, x.b, h, t, j - first_masked)] == 0) return false;
   return !a.bias.data || element(a.bias, x.b, h, t, j) != -infinity;
 }
 
@@ -89,8 +118,7 @@ struct Score {
 Score score(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int64_t j) {
   double dot = 0, squares = 0;
   for (int64_t d = 0; d < a.head_dim; ++d) {
-    dot += element_of(a.query, x.tensor_batch, h, x.first_query + t, d) *
-        element_of(a.key, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j, d);
+    dot += element_of(a.query, x.tensor_batch, h, x.first_query + t, d) * key_element(a, x, h, j, d);
     squares += dot * dot;
   }
   const double scale = a.scale == 0 ? 1 / std::sqrt(static_cast<double>(a.head_dim)) : static_cast<double>(a.scale);
@@ -113,6 +141,7 @@ Score score(const AttentionArgs& a, const Item& x, int64_t h, int64_t t, int64_t
     if (std::isfinite(s.biased)) s.error += u * std::fabs(s.biased);
   }
   if (cap != 0 || a.alibi_slopes || a.bias.data || a.sinks) s.error += u * std::fabs(s.scaled);
+  if (a.key.dtype > attn::DType::bf16) s.error += u * std::fabs(s.scaled);  // the product with the key's scale
   return s;
 }
 
@@ -149,6 +178,12 @@ double element_of(const attn::Tensor& x, int64_t b, int64_t h, int64_t r, int64_
       return f16_value(static_cast<const std::uint16_t*>(x.data)[index]);
     case attn::DType::bf16:
       return bf16_value(static_cast<const std::uint16_t*>(x.data)[index]);
+    case attn::DType::i8:
+      return static_cast<const std::int8_t*>(x.data)[index];
+    case attn::DType::q8_0: {
+      const attn::q8_0& block = static_cast<const attn::q8_0*>(x.data)[index / 32];
+      return f16_value(block.scale.bits) * block.values[index % 32];
+    }
   }
   throw std::logic_error("no DType");
 }
@@ -196,8 +231,7 @@ Attended attend(const AttentionArgs& a) {
           if (!allowed[i] || log_sum == -infinity) continue;
           result.key_weight_sums[first_sum + j] += weights[i];
           for (std::size_t e = 0; e < columns; ++e) {
-            const double value = element_of(
-                a.value, x.tensor_batch, h / (a.query_heads / a.kv_heads), x.first_key + j, static_cast<int64_t>(e));
+            const double value = value_element(a, x, h, j, static_cast<int64_t>(e));
             result.output[row * columns + e] += weights[i] * value;
             if (std::isfinite(value)) result.largest_value = std::max(result.largest_value, std::fabs(value));
           }

@@ -155,9 +155,11 @@ std::string Problem::check() {
   const double keys = static_cast<double>(args.key_length);
   // A value that is broadcast over the keys is added again and again with the same error.
   const double sum_of_keys = args.value.row_stride == 0 ? keys / 2 : std::sqrt(keys) / 4;
+  // Weights that are rounded to bf16, with 8 bits: half a unit in the last place.
+  const double rounded_weights = args.bf16_weights ? 0x1p-9 : 0;
   const double tolerance = want.score_error + (3 + sum_of_keys) * u;
   const std::vector<float> got = gather(args.output, result_dims(args, args.value_dim));
-  const double bound_of_output = tolerance * want.largest_value;
+  const double bound_of_output = (tolerance + rounded_weights) * want.largest_value;
   if (const std::string d = stored_difference(args.output.dtype, got, want.output, bound_of_output); !d.empty())
     return "output " + d;
 
