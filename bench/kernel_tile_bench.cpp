@@ -67,7 +67,7 @@ struct Block {
         values.data(), DType::f32, queries.head_dim, key_block, queries.head_dim, packed_values.data());
   }
   attn::simd::Visible visible() const { return {begin.data(), end.data(), nullptr}; }
-  attn::simd::Scratch scratch() { return {scores.data(), {}, false}; }
+  attn::simd::Scratch scratch() { return {scores.data(), nullptr, {}, false}; }
   attn::simd::State state() { return {max.data(), sum.data(), output.data(), queries.head_dim, overflowed.data()}; }
 
   // Of one product with every key.

@@ -1,6 +1,7 @@
 #include "problem.hpp"
 
 #include <cstdint>
+#include <cstring>
 
 #include "attn/kv_cache.hpp"
 #include "attn/status.hpp"
@@ -31,6 +32,27 @@ void store_halves(Problem& p) {
   p.v = {};
 }
 
+// Rounds the queries to bf16, which the call reads instead.
+void store_bf16_queries(Problem& p) {
+  const AttentionRow& row = p.row;
+  p.bf16_queries.resize(p.q.size());
+  std::vector<std::int64_t> used(static_cast<std::size_t>(row.batch));
+  attn::AppendArgs append;
+  append.batch = row.batch;
+  append.kv_heads = row.query_heads;
+  append.new_length = append.capacity = row.query_length;
+  append.head_dim = row.head_dim;
+  append.key = p.args.query;
+  append.key_cache = attn::bhtd(p.bf16_queries.data(), row.query_heads, row.query_length, row.head_dim);
+  append.lengths = used.data();
+  attn::throw_if_error(attn::append(append));
+  p.args.query = append.key_cache;
+  for (std::size_t i = 0; i < p.q.size(); ++i) {  // what they hold now, for the plain loops
+    const std::uint32_t bits = static_cast<std::uint32_t>(p.bf16_queries[i].bits) << 16;
+    std::memcpy(&p.q[i], &bits, sizeof bits);
+  }
+}
+
 }  // namespace
 
 Problem::Problem(const AttentionRow& r)
@@ -51,6 +73,8 @@ Problem::Problem(const AttentionRow& r)
   args.output = attn::bhtd(output.data(), row.query_heads, row.query_length, row.head_dim);
   args.causal = row.causal;
   if (row.cache != attn::DType::f32) store_halves(*this);
+  if (row.query == attn::DType::bf16) store_bf16_queries(*this);
+  args.bf16_weights = row.bf16_weights;
 }
 
 double Problem::error() {

@@ -5,6 +5,7 @@
 #include <limits>
 #include <stdexcept>
 
+#include "call/addresses.hpp"
 #include "tests/support/oracle.hpp"
 
 namespace bench {
@@ -27,8 +28,13 @@ struct OneRow {
     const int64_t kv_head = h / (whole.query_heads / whole.kv_heads);
     args.batch = args.query_heads = args.kv_heads = args.query_length = 1;
     args.query = row_of(whole.query, b, h, t);
-    args.key = row_of(whole.key, b, kv_head, 0);
-    args.value = row_of(whole.value, b, kv_head, 0);
+    // With pages the item's part of the table says where its rows stand.
+    const int64_t item = whole.page_table ? 0 : b;
+    args.key = row_of(whole.key, item, kv_head, 0);
+    args.value = row_of(whole.value, item, kv_head, 0);
+    args.key_scales = row_of(whole.key_scales, item, kv_head);
+    args.value_scales = row_of(whole.value_scales, item, kv_head);
+    if (whole.page_table) args.page_table += b * whole.page_table_stride;
     args.alignment = attn::Alignment::given;
     args.query_offsets = &position;
     const auto offset = [&](const auto& x) { return b * x.batch_stride + h * x.head_stride + t * x.row_stride; };
@@ -41,8 +47,12 @@ struct OneRow {
   }
 
   static attn::Tensor row_of(attn::Tensor x, int64_t b, int64_t h, int64_t t) {
-    const int64_t size = x.dtype == attn::DType::f32 ? 4 : 2;
-    x.data = static_cast<const char*>(x.data) + size * (b * x.batch_stride + h * x.head_stride + t * x.row_stride);
+    const int64_t element = b * x.batch_stride + h * x.head_stride + t * x.row_stride;
+    x.data = static_cast<const char*>(x.data) + attn::bytes_of(x.dtype, element);
+    return x;
+  }
+  static attn::Scales row_of(attn::Scales x, int64_t b, int64_t h) {
+    if (x.data) x.data += b * x.batch_stride + h * x.head_stride;
     return x;
   }
 

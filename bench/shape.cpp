@@ -23,6 +23,14 @@ bool set_word(AttentionRow& row, const std::string& word) {
     row.causal = true;
     return true;
   }
+  if (word == "bf16_queries" && row.query == attn::DType::f32) {
+    row.query = attn::DType::bf16;
+    return true;
+  }
+  if (word == "bf16_weights" && !row.bf16_weights) {
+    row.bf16_weights = true;
+    return true;
+  }
   if (word == "f16") row.cache = attn::DType::f16;
   if (word == "bf16") row.cache = attn::DType::bf16;
   return before == attn::DType::f32 && row.cache != before;
@@ -39,6 +47,7 @@ std::string check(const AttentionRow& row) {
     return "query heads must be a multiple of KV heads, not " + two(row.query_heads, row.kv_heads);
   if (row.causal && row.query_length != row.key_length)  // with others, systems differ in what causal means
     return "causal needs as many queries as keys, not " + two(row.query_length, row.key_length);
+  if (row.bf16_weights && row.cache != attn::DType::bf16) return "bf16_weights needs a cache of bf16";
   if (too_large(row.batch, row.query_heads, row.query_length, row.head_dim) ||
       too_large(row.batch, row.kv_heads, row.key_length, row.head_dim) ||
       too_large(row.batch, row.query_heads, 1, row.key_length))
@@ -55,6 +64,8 @@ std::string AttentionRow::text() const {
   if (causal) result += ",causal";
   if (cache == attn::DType::f16) result += ",f16";
   if (cache == attn::DType::bf16) result += ",bf16";
+  if (query == attn::DType::bf16) result += ",bf16_queries";
+  if (bf16_weights) result += ",bf16_weights";
   return result;
 }
 
@@ -72,7 +83,7 @@ std::string set_shape(AttentionRow& row, const std::vector<std::string>& words) 
     ++next;
   }
   for (; next < words.size(); ++next)
-    if (!set_word(row, words[next])) return "\"" + words[next] + "\" is not causal or one of f16 and bf16, each once";
+    if (!set_word(row, words[next])) return "\"" + words[next] + "\" is no word of a shape, or stands there twice";
   return check(row);
 }
 

@@ -13,7 +13,9 @@ struct AttentionRow {
   std::string name;
   std::int64_t batch = 0, query_heads = 0, kv_heads = 0, query_length = 0, key_length = 0, head_dim = 0;
   bool causal = false;
-  attn::DType cache = attn::DType::f32;  // of keys and values; query and output are f32
+  attn::DType cache = attn::DType::f32;  // of keys and values
+  attn::DType query = attn::DType::f32;  // or bf16; the output is f32
+  bool bf16_weights = false;
 
   // Query heads times pairs of a query and a key; causal needs half of them.
   double exps() const {
@@ -28,7 +30,7 @@ struct AttentionRow {
   std::string text() const;  // as --shape takes it
 };
 
-inline constexpr const char* shape_words = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16]";
+inline constexpr const char* shape_words = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16][,bf16_queries][,bf16_weights]";
 
 // Fills the row from six numbers and the words that follow. Returns what is wrong, or "".
 std::string set_shape(AttentionRow& row, const std::vector<std::string>& words);

@@ -3,7 +3,7 @@
 import re
 from typing import NamedTuple
 
-WORDS = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16]"
+WORDS = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16][,bf16_queries][,bf16_weights]"
 NUMBERS = ("batch", "query heads", "KV heads", "queries", "keys", "head_dim")
 MOST, MOST_ELEMENTS = 1 << 20, 1 << 30  # of one number; of one tensor
 
@@ -16,14 +16,16 @@ class Shape(NamedTuple):
     keys: int
     head_dim: int
     causal: bool = False
-    cache: str = "f32"  # the type of keys and values; query and output are f32
+    cache: str = "f32"  # the type of keys and values
+    query: str = "f32"  # or bf16; the output is f32
+    bf16_weights: bool = False
 
     def flop(self):  # two products; causal needs half of each
-        B, Hq, _, Tq, Tk, D, causal, _ = self
+        B, Hq, _, Tq, Tk, D, causal, *_ = self
         return 4 * B * Hq * Tq * Tk * D / (2 if causal else 1)
 
     def bytes(self):  # each tensor once
-        B, Hq, Hkv, Tq, Tk, D, _, cache = self
+        B, Hq, Hkv, Tq, Tk, D, _, cache, *_ = self
         return 2 * B * D * (Hkv * Tk * (4 if cache == "f32" else 2) + 4 * Hq * Tq)
 
 
@@ -42,18 +44,24 @@ def shape_of_words(words):
             shape = shape._replace(causal=True)
         elif word in ("f16", "bf16") and shape.cache == "f32":
             shape = shape._replace(cache=word)
+        elif word == "bf16_queries" and shape.query == "f32":
+            shape = shape._replace(query="bf16")
+        elif word == "bf16_weights" and not shape.bf16_weights:
+            shape = shape._replace(bf16_weights=True)
         else:
-            raise ValueError(f'"{word}" is not causal or one of f16 and bf16, each once')
+            raise ValueError(f'"{word}" is no word of a shape, or stands there twice')
     check(shape)
     return shape
 
 
 def check(shape):
-    B, Hq, Hkv, Tq, Tk, D, causal, _ = shape
+    B, Hq, Hkv, Tq, Tk, D, causal, cache, _, bf16_weights = shape
     if Hq % Hkv:
         raise ValueError(f"query heads must be a multiple of KV heads, not {Hq} and {Hkv}")
     if causal and Tq != Tk:  # with others, systems differ in what causal means
         raise ValueError(f"causal needs as many queries as keys, not {Tq} and {Tk}")
+    if bf16_weights and cache != "bf16":
+        raise ValueError("bf16_weights needs a cache of bf16")
     if max(B * Hq * Tq * D, B * Hkv * Tk * D, B * Hq * Tk) > MOST_ELEMENTS:
         raise ValueError("a tensor would have more than 2^30 elements")
 

@@ -29,16 +29,17 @@ def dense(struct, x, kind="f32"):
     return struct(address(x, kind), TYPES[kind][0], heads * rows * columns, rows * columns, columns)
 
 
-def attention_call(lib, q, k, v, causal=False, kind="f32"):
-    """kind: the type of k and v."""
+def attention_call(lib, q, k, v, causal=False, kinds=("f32", "f32"), bf16_weights=False):
+    """kinds: the type of q; that of k and v."""
     args = AttentionArgs()
     lib.c.attn_attention_args_init(args)
     args.batch, args.query_heads, args.query_length, args.head_dim = q.shape
     _, args.kv_heads, args.key_length, args.value_dim = v.shape
     output = np.empty(q.shape[:3] + v.shape[3:], np.float32)
-    args.query, args.key, args.value = dense(Tensor, q), dense(Tensor, k, kind), dense(Tensor, v, kind)
+    args.query, args.key, args.value = dense(Tensor, q, kinds[0]), dense(Tensor, k, kinds[1]), dense(Tensor, v, kinds[1])
     args.output = dense(Output, output)
     args.causal = causal
+    args.bf16_weights = bf16_weights
     if lib.parallel:
         args.parallel = c.pointer(lib.parallel)
     workspace = np.empty(lib.c.attn_workspace_size(args), np.uint8)

@@ -70,8 +70,8 @@ def stored(x, kind):
 
 def attention_row(name, lib, threads, loops):
     shape = shape_of(name)
-    B, Hq, Hkv, Tq, Tk, D, causal, kind = shape
-    q = normals(1, B, Hq, Tq, D)
+    B, Hq, Hkv, Tq, Tk, D, causal, kind, query_kind, bf16_weights = shape
+    q_stored, q = stored(normals(1, B, Hq, Tq, D), query_kind)
     k_stored, k = stored(normals(2, B, Hkv, Tk, D), kind)
     v_stored, v = stored(normals(3, B, Hkv, Tk, D), kind)
     random = np.random.default_rng(4)
@@ -88,7 +88,7 @@ def attention_row(name, lib, threads, loops):
     row = Row()
     row.shape, row.flop = shape, shape.flop()
     row.check = lambda y: np.abs(np.stack([y[s] for s in samples]) - wanted).max() / np.abs(v).max()
-    row.attn = attn_calls.attention_call(lib, q, k_stored, v_stored, causal, kind)
+    row.attn = attn_calls.attention_call(lib, q_stored, k_stored, v_stored, causal, (query_kind, kind), bf16_weights)
     row.peers = {
         "torch": [rivals.torch_attention(q, k, v, causal)],
         "onnxruntime": [rivals_onnx.onnx_attention(q, k, v, causal, threads)],
@@ -99,6 +99,8 @@ def attention_row(name, lib, threads, loops):
     }
     if kind != "f32":
         add_ways_in_halves(row.peers, kind, stored(q, kind)[0], k_stored, v_stored, causal, threads)
+        if kind == "bf16":  # from f32 and to f32: it rounds on its way
+            row.peers["openvino"].append(rivals.named(kind, rivals.openvino_attention(q, k, v, causal, threads, kind)))
         row.peers["ggml"].append(rivals.named(kind, rivals_ggml.ggml_attention(q, k_stored, v_stored, causal, threads)))
     if kind == "bf16":
         row.peers["loops"] = [plain_loops.ways(loops, shape, q, k_stored, v_stored)]

@@ -114,7 +114,7 @@ def numpy_multi_head(x, heads, w_q, w_k, w_v, w_o, need_weights):
 # ---- OpenVINO ----
 
 
-def openvino_call(inputs, build, threads, shape):
+def openvino_call(inputs, build, threads, shape, precision="f32"):
     """build(parameters) -> the output node. Input and output memory is shared with NumPy."""
     import openvino
 
@@ -126,7 +126,7 @@ def openvino_call(inputs, build, threads, shape):
         {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": 1,
-            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_PRECISION_HINT": precision,
             "ENABLE_CPU_PINNING": False,
         },
     )
@@ -138,7 +138,7 @@ def openvino_call(inputs, build, threads, shape):
     return functools.partial(alive, (inputs, output), request.infer, share_outputs=True), lambda: output.reshape(shape)
 
 
-def openvino_attention(q, k, v, causal, threads):
+def openvino_attention(q, k, v, causal, threads, precision="f32"):
     from openvino import opset13 as ov
 
     for how, q, k, v, causal, shape in formulations(q, k, v, causal):
@@ -154,7 +154,7 @@ def openvino_attention(q, k, v, causal, threads):
         def build(q, k, v):
             return ov.scaled_dot_product_attention(q, expanded(k), expanded(v), causal=causal)
 
-        yield how, *openvino_call([np.ascontiguousarray(x) for x in (q, k, v)], build, threads, shape)
+        yield how, *openvino_call([np.ascontiguousarray(x) for x in (q, k, v)], build, threads, shape, precision)
 
 
 def openvino_softmax(x, threads):
