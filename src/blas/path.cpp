@@ -7,6 +7,7 @@
 #include "base/tasks.hpp"
 #include "blas/blas.hpp"
 #include "blas/rows.hpp"
+#include "call/cache_row.hpp"
 #include "call/share.hpp"
 
 namespace attn::blas_path {
@@ -25,7 +26,8 @@ bool in_place(const Output& weights) noexcept { return weights.data && is_float(
 // What a worker needs beside the tensors:
 //   scores                      of one block of rows, unless they stand in the weights
 //   key_sums                    a block's part of the key weight sums
-//   key, value, query, output   halves as float, which BLAS wants: keys and values of one head, a block of query rows
+//   key, value                  of one head as float in rows, which BLAS wants, where they are not that already
+//   query, output               halves as float: a block of query rows
 //   widened                     the KV head, counted over all items, that key and value hold; -1: none
 struct Scratch {
   float *scores, *key_sums, *key, *value, *query, *output;
@@ -35,11 +37,12 @@ struct Scratch {
     const std::int64_t rows = std::min(p.batch.query_length, row_block), keys = p.batch.key_length;
     scores = in_place(p.extras.weights) ? nullptr : arena.take<float>(saturating_product(rows, keys));
     key_sums = p.extras.key_weight_sums ? arena.take<float>(keys) : nullptr;
-    key = take(arena, p.key.dtype, keys, p.head_dim);
-    value = take(arena, p.value.dtype, keys, p.value_dim);
+    const bool key_stands = are_floats_in_rows(p, p.key), value_stands = are_floats_in_rows(p, p.value);
+    key = key_stands ? nullptr : arena.take<float>(saturating_product(keys, p.head_dim));
+    value = value_stands ? nullptr : arena.take<float>(saturating_product(keys, p.value_dim));
     query = take(arena, p.query.dtype, rows, p.head_dim);
     output = take(arena, p.output.dtype, rows, p.value_dim);
-    widened = is_float(p.key.dtype) && is_float(p.value.dtype) ? nullptr : arena.take<std::int64_t>(1);
+    widened = key_stands && value_stands ? nullptr : arena.take<std::int64_t>(1);
   }
 
   static float* take(Arena& arena, DType type, std::int64_t rows, std::int64_t columns) noexcept {
@@ -84,25 +87,30 @@ void widen(const Tensor& t, From from, std::int64_t columns, float* wide, const 
   for (std::int64_t r = 0; r < from.rows; ++r)
     kernels.widen(address_of(t, from.batch, from.head, from.row + r), t.dtype, columns, wide + r * columns);
 }
-// Those rows as float: where they stand, or where they were widened to.
-Matrix<const float> as_float(const Tensor& t, From from, std::int64_t columns, const float* wide) noexcept {
-  if (is_float(t.dtype)) return {row_of(t, from.batch, from.head, from.row), leading(t.row_stride, from.rows, columns)};
+// Rows of a tensor where they stand, and rows without gaps.
+Matrix<const float> rows_at(const Tensor& t, From from, std::int64_t columns) noexcept {
+  return {row_of(t, from.batch, from.head, from.row), leading(t.row_stride, from.rows, columns)};
+}
+Matrix<const float> rows_in(const float* wide, From from, std::int64_t columns) noexcept {
   return {wide, leading(columns, from.rows, columns)};
 }
 
-// Keys and values of a query head, as float. Those of a KV head are widened once for all that follow in the same
-// scratch: row blocks, query heads of the group.
+// Keys and values of a query head, as float. Those of a KV head are read once for all that follow in the same scratch:
+// row blocks, query heads of the group.
 void find_kv_head(Rows& rows, const Scratch& scratch) noexcept {
   const Problem& p = rows.problem;
   const Sequence& s = rows.sequence;
   const From keys{s.batch, p.kv_head_of(rows.head), s.first_key, s.key_length};
-  rows.key = as_float(p.key, keys, p.head_dim, scratch.key);
-  rows.value = as_float(p.value, keys, p.value_dim, scratch.value);
+  rows.key = scratch.key ? rows_in(scratch.key, keys, p.head_dim) : rows_at(p.key, keys, p.head_dim);
+  rows.value = scratch.value ? rows_in(scratch.value, keys, p.value_dim) : rows_at(p.value, keys, p.value_dim);
   const std::int64_t kv_head = s.item * p.kv_heads + keys.head;
   if (!scratch.widened || *scratch.widened == kv_head) return;
   *scratch.widened = kv_head;
-  if (!is_float(p.key.dtype)) widen(p.key, keys, p.head_dim, scratch.key, rows.kernels);
-  if (!is_float(p.value.dtype)) widen(p.value, keys, p.value_dim, scratch.value, rows.kernels);
+  const CacheHead cache{p, rows.kernels, s, keys.head};
+  for (std::int64_t j = 0; scratch.key && j < keys.rows; ++j)
+    read_key(cache, j, {0, p.head_dim}, scratch.key + j * p.head_dim);
+  for (std::int64_t j = 0; scratch.value && j < keys.rows; ++j)
+    read_value(cache, j, {0, p.value_dim}, scratch.value + j * p.value_dim);
 }
 
 // Rows first .. first + row_block of a head, whose keys and values are given.
@@ -114,7 +122,7 @@ void attend_block(Rows& rows, std::int64_t first, const Scratch& scratch) noexce
   rows.count = std::min(row_block, s.query_length - first);
   const From queries{s.batch, rows.head, row, rows.count};
   if (!is_float(p.query.dtype)) widen(p.query, queries, p.head_dim, scratch.query, rows.kernels);
-  rows.query = as_float(p.query, queries, p.head_dim, scratch.query);
+  rows.query = scratch.query ? rows_in(scratch.query, queries, p.head_dim) : rows_at(p.query, queries, p.head_dim);
   const auto result = [&](const Output& x, bool stands, float* instead, std::int64_t columns) -> Matrix<float> {
     return {
         stands ? row_of(x, s.batch, rows.head, row) : instead,

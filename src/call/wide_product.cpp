@@ -9,63 +9,98 @@ namespace {
 
 constexpr std::int64_t step = 64;  // elements of a row at a time, on the stack
 
-// Calls add(q, k, count) for some elements of the two rows after the other, at most `step`.
-template <class Add>
-void for_each_step(const Factors& f, const Add& add) noexcept {
-  float q[step], k[step];
-  for (std::int64_t d = 0; d < f.head_dim; d += step) {
-    const std::int64_t count = std::min(step, f.head_dim - d);
-    add(as_float(f.kernels, f.query, f.query_type, d, count, q), as_float(f.kernels, f.key, f.key_type, d, count, k),
-        count);
-  }
-}
-
-}  // namespace
-
-const float* as_float(
-    const simd::Kernels& kernels, const char* x, DType type, std::int64_t first, std::int64_t count,
-    float* wide) noexcept {
-  x += bytes_of(type, first);
-  if (is_float(type)) return reinterpret_cast<const float*>(x);
-  kernels.widen(x, type, count, wide);
+// The columns of a query row as float: where they stand, or widened into `wide`.
+const float* query_of(const Row& row, Columns columns, float* wide) noexcept {
+  const Tensor& q = row.problem.query;
+  const char* x = address_of(q, row.sequence.batch, row.head, row.sequence.first_query + row.query);
+  x += bytes_of(q.dtype, columns.first);
+  if (is_float(q.dtype)) return reinterpret_cast<const float*>(x);
+  row.kernels.widen(x, q.dtype, columns.count, wide);
   return wide;
 }
 
-// Four sums hide the latency of one.
-double exact_product(const Factors& f) noexcept {
-  double sums[4] = {};
-  for_each_step(f, [&](const float* q, const float* k, std::int64_t count) {
-    std::int64_t d = 0;
-    for (; d + 4 <= count; d += 4)
-      for (std::int64_t i = 0; i < 4; ++i) sums[i] += static_cast<double>(q[d + i]) * static_cast<double>(k[d + i]);
-    for (; d < count; ++d) sums[d % 4] += static_cast<double>(q[d]) * static_cast<double>(k[d]);
-  });
-  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+// Calls add(q, k, count) for some elements of the two rows after the other, at most `step`, of some columns.
+template <class Add>
+void for_each_step(const Row& row, std::int64_t j, Columns columns, const Add& add) noexcept {
+  float q[step], k[step];
+  for (std::int64_t d = 0; d < columns.count; d += step) {
+    const Columns some{columns.first + d, std::min(step, columns.count - d)};
+    add(query_of(row, some, q), stored_key(cache_of(row), j, some, k), some.count);
+  }
 }
 
-float float_product(const Factors& f) noexcept {
-  float sum = 0;
-  for_each_step(f, [&](const float* q, const float* k, std::int64_t count) {
-    for (std::int64_t d = 0; d < count; ++d) sum = std::fma(q[d], k[d], sum);
-  });
-  return sum;
+// Calls visit(columns) for those of each scale of a key: all of them, or block after block.
+template <class Visit>
+void for_each_group(const Row& row, const Visit& visit) noexcept {
+  const std::int64_t head_dim = row.problem.head_dim, group = scale_columns(row.problem.key.dtype, head_dim);
+  for (std::int64_t d = 0; d < head_dim; d += group) visit(Columns{d, group});
 }
 
 // As integers, in eight maxima, which a compiler turns into vectors.
-float largest_of(const simd::Kernels& kernels, const char* x, DType type, std::int64_t count) noexcept {
-  std::int32_t max[8] = {};
-  for (std::int64_t d = 0; d < count; d += step) {
-    float wide[step];
-    std::int32_t bits[step];
-    const std::int64_t some = std::min(step, count - d);
-    std::memcpy(bits, as_float(kernels, x, type, d, some, wide), static_cast<std::size_t>(some) * sizeof(float));
-    std::fill(bits + some, bits + step, 0);
-    for (std::int64_t e = 0; e < step; e += 8)
-      for (std::int64_t i = 0; i < 8; ++i) max[i] = std::max(max[i], bits[e + i] & 0x7fffffff);
-  }
+double largest_of(const float* x, std::int64_t count) noexcept {
+  std::int32_t max[8] = {}, bits[step] = {};
+  std::memcpy(bits, x, static_cast<std::size_t>(count) * sizeof(float));
+  for (std::int64_t e = 0; e < step; e += 8)
+    for (std::int64_t i = 0; i < 8; ++i) max[i] = std::max(max[i], bits[e + i] & 0x7fffffff);
   float result;
   std::memcpy(&result, std::max_element(max, max + 8), sizeof result);
-  return result;
+  return static_cast<double>(result);
+}
+
+// The larger; NaN if one is.
+double larger(double a, double b) noexcept { return a > b || std::isnan(a) ? a : b; }
+
+}  // namespace
+
+// Four sums hide the latency of one.
+double exact_product(const Row& row, std::int64_t j) noexcept {
+  double product = 0;
+  for_each_group(row, [&](Columns columns) {
+    double sums[4] = {};
+    for_each_step(row, j, columns, [&](const float* q, const float* k, std::int64_t count) {
+      std::int64_t d = 0;
+      for (; d + 4 <= count; d += 4)
+        for (std::int64_t i = 0; i < 4; ++i) sums[i] += static_cast<double>(q[d + i]) * static_cast<double>(k[d + i]);
+      for (; d < count; ++d) sums[d % 4] += static_cast<double>(q[d]) * static_cast<double>(k[d]);
+    });
+    product +=
+        ((sums[0] + sums[1]) + (sums[2] + sums[3])) * static_cast<double>(key_scale(cache_of(row), j, columns.first));
+  });
+  return product;
+}
+
+float float_product(const Row& row, std::int64_t j) noexcept {
+  float product = 0;
+  for_each_group(row, [&](Columns columns) {
+    float sum = 0;
+    for_each_step(row, j, columns, [&](const float* q, const float* k, std::int64_t count) {
+      for (std::int64_t d = 0; d < count; ++d) sum = std::fma(q[d], k[d], sum);
+    });
+    const float scale = key_scale(cache_of(row), j, columns.first);
+    product = columns.first == 0 ? sum * scale : std::fma(sum, scale, product);
+  });
+  return product;
+}
+
+double largest_of_query(const Row& row) noexcept {
+  double most = 0;
+  for (std::int64_t d = 0; d < row.problem.head_dim; d += step) {
+    float wide[step];
+    const Columns some{d, std::min(step, row.problem.head_dim - d)};
+    most = larger(most, largest_of(query_of(row, some, wide), some.count));
+  }
+  return most;
+}
+
+double largest_of_key(const Row& row, std::int64_t j) noexcept {
+  double most = 0;
+  for_each_group(row, [&](Columns columns) {
+    const double scale = std::fabs(static_cast<double>(key_scale(cache_of(row), j, columns.first)));
+    for_each_step(row, j, columns, [&](const float*, const float* k, std::int64_t count) {
+      most = larger(most, largest_of(k, count) * scale);
+    });
+  });
+  return most;
 }
 
 }  // namespace attn::wide_row

@@ -4,32 +4,24 @@
 
 #include <cstdint>
 
+#include "call/cache_row.hpp"
 #include "call/problem.hpp"
-#include "simd/kernels.hpp"
 
 namespace attn::wide_row {
 
-// Elements first .. first + count of a row x of `type` as float: where they stand, or widened into `wide`.
-const float* as_float(
-    const simd::Kernels& kernels, const char* x, DType type, std::int64_t first, std::int64_t count,
-    float* wide) noexcept;
+// The cache that a query row reads.
+inline CacheHead cache_of(const Row& row) noexcept {
+  return {row.problem, row.kernels, row.sequence, row.problem.kv_head_of(row.head)};
+}
 
-// A query row and a key row of head_dim elements.
-struct Factors {
-  const simd::Kernels& kernels;
-  const char* query;
-  const char* key;
-  DType query_type, key_type;
-  std::int64_t head_dim;
-};
+// q . k of key j in double.
+double exact_product(const Row& row, std::int64_t j) noexcept;
 
-// q . k in double.
-double exact_product(const Factors& f) noexcept;
+// q . k by the float32 chains of the kernels.
+float float_product(const Row& row, std::int64_t j) noexcept;
 
-// q . k by the float32 chain of the kernels.
-float float_product(const Factors& f) noexcept;
-
-// max |x|; not finite if an element is not.
-float largest_of(const simd::Kernels& kernels, const char* x, DType type, std::int64_t count) noexcept;
+// max |q|, and max |k| of key j; not finite if an element is not.
+double largest_of_query(const Row& row) noexcept;
+double largest_of_key(const Row& row, std::int64_t j) noexcept;
 
 }  // namespace attn::wide_row

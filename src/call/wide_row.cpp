@@ -16,25 +16,18 @@ constexpr float largest = std::numeric_limits<float>::max();
 // On the stack: so many keys, and columns of values, at a time.
 constexpr std::int64_t key_step = 64, column_step = 256;
 
-Factors factors_of(const Row& row, std::int64_t j) noexcept {
-  const Problem& p = row.problem;
-  const Sequence& s = row.sequence;
-  return {
-      row.kernels,
-      address_of(p.query, s.batch, row.head, s.first_query + row.query),
-      address_of(p.key, s.batch, p.kv_head_of(row.head), s.first_key + j),
-      p.query.dtype,
-      p.key.dtype,
-      p.head_dim};
-}
-
-// Columns first .. first + count of the value of key j as float: where they stand, or widened into `wide`.
-const float* values_of(const Row& row, std::int64_t j, std::int64_t first, std::int64_t count, float* wide) noexcept {
-  const Problem& p = row.problem;
-  const Sequence& s = row.sequence;
-  return as_float(
-      row.kernels, address_of(p.value, s.batch, p.kv_head_of(row.head), s.first_key + j), p.value.dtype, first, count,
-      wide);
+// sums[c] += weight * value for some columns of the value of key j.
+void add_value(const Row& row, std::int64_t j, Columns columns, double weight, double* sums) noexcept {
+  const CacheHead cache = cache_of(row);
+  float wide[column_step];
+  const float* const v = stored_value(cache, j, columns, wide);
+  const std::int64_t group = scale_columns(row.problem.value.dtype, row.problem.value_dim);
+  for (std::int64_t c = 0; c < columns.count;) {
+    const std::int64_t column = columns.first + c;
+    const std::int64_t end = std::min(columns.count, (column / group + 1) * group - columns.first);
+    const double scaled = weight * static_cast<double>(value_scale(cache, j, column));
+    for (; c < end; ++c) sums[c] += scaled * static_cast<double>(v[c]);
+  }
 }
 
 float score(const Row& row, std::int64_t j) noexcept {
@@ -79,17 +72,15 @@ void for_each_weight(const Row& row, float max, KeyRange keys, const Visit& visi
 
 // Is the product of the query and a key, both finite, infinite in float32?
 bool products_overflow(const Row& row) noexcept {
-  const Factors first = factors_of(row, 0);
-  const float q = largest_of(row.kernels, first.query, first.query_type, first.head_dim);
+  const double q = largest_of_query(row);
   if (!std::isfinite(q)) return false;
-  const double most = static_cast<double>(q) * static_cast<double>(first.head_dim);
+  const double most = q * static_cast<double>(row.problem.head_dim);
   bool lost = false;
   for_each_key(row, every_key, [&](std::int64_t j) {
     if (lost) return;
-    const Factors f = factors_of(row, j);
-    const float k = largest_of(row.kernels, f.key, f.key_type, f.head_dim);
-    if (!std::isfinite(k) || most * static_cast<double>(k) < static_cast<double>(largest) / 2) return;
-    lost = !std::isfinite(float_product(f));
+    const double k = largest_of_key(row, j);
+    if (!std::isfinite(k) || most * k < static_cast<double>(largest) / 2) return;
+    lost = !std::isfinite(float_product(row, j));
   });
   return lost;
 }
@@ -117,10 +108,8 @@ double weighted_sums(const Row& row, float max, std::int64_t first, std::int64_t
   }
   std::fill(sums, sums + count, 0.0);
   for_each_weight(row, max, every_key, [&](std::int64_t j, double weight) {
-    float wide[column_step];
-    const float* const v = values_of(row, j, first, count, wide);
     sum += weight;
-    for (std::int64_t c = 0; c < count; ++c) sums[c] += weight * static_cast<double>(v[c]);
+    add_value(row, j, {first, count}, weight, sums);
   });
   return sum;
 }
@@ -159,8 +148,8 @@ void attend_lost(const Row& row, Columns lost, float* out) noexcept {
   for (std::int64_t c = 0; c < count; ++c) left += wanted[c] = !std::isfinite(out[lost.begin + c]);
   for_each_key(row, every_key, [&](std::int64_t j) {
     if (left == 0) return;
-    float wide[column_step];
-    const float* const v = values_of(row, j, lost.begin, count, wide);
+    double v[column_step] = {};
+    add_value(row, j, {lost.begin, count}, 1, v);
     for (std::int64_t c = 0; c < count; ++c)
       if (wanted[c] && !std::isfinite(v[c])) {
         wanted[c] = false;
@@ -177,7 +166,7 @@ void attend_lost(const Row& row, Columns lost, float* out) noexcept {
 }  // namespace
 
 float scaled_score(const Row& row, std::int64_t j) noexcept {
-  return static_cast<float>(row.problem.scoring.scale * exact_product(factors_of(row, j)));
+  return static_cast<float>(row.problem.scoring.scale * exact_product(row, j));
 }
 
 bool mend(const Row& row, float row_sum, bool overflowed, float* out, Softmax& softmax) noexcept {
