@@ -73,6 +73,33 @@ struct Element<bf16> {
   }
 };
 
+// bf16 keys under bf16 queries, and bf16 values under bf16 weights: of the two columns in 32 bits, and of two rows of
+// values, the second comes first.
+struct paired_bf16 {
+  std::uint16_t bits;
+};
+template <>
+struct Element<paired_bf16> {
+  static constexpr int columns = 2;
+  static constexpr std::ptrdiff_t value_rows = Element<bf16>::value_rows;
+  template <class Lanes>
+  static Lanes load(const paired_bf16* p) {
+    return Lanes::load_bf16(&p->bits);
+  }
+  template <class Lanes>
+  static Lanes load_first(const paired_bf16* p, std::ptrdiff_t n) {
+    return n == 16 ? load<Lanes>(p) : Lanes::of_bf16(first_halves(&p->bits, n));
+  }
+  template <int I, class Lanes>
+  static Lanes column(Lanes x) {
+    return I == 0 ? x.high_bf16() : x.low_bf16();
+  }
+};
+template <class T>
+inline constexpr bool is_paired = false;
+template <>
+inline constexpr bool is_paired<paired_bf16> = true;
+
 // f(p) with p as a pointer to elements of `type`.
 template <class F>
 inline auto with_type(const void* p, DType type, const F& f) {
@@ -88,6 +115,12 @@ inline auto with_type(const void* p, DType type, const F& f) {
       break;
   }
   __builtin_unreachable();
+}
+
+// The same of keys, which are bf16 if they go in pairs.
+template <class F>
+inline auto with_key_type(const void* p, DType type, bool pairs, const F& f) {
+  return pairs ? f(static_cast<const paired_bf16*>(p)) : with_type(p, type, f);
 }
 
 template <class T>

@@ -37,6 +37,16 @@ inline void add_few(const float* row, const float* const (&key)[4], std::ptrdiff
   }
 }
 
+// Of pairs the second column first, as the queries have it.
+template <class T>
+inline void order_columns(float* columns, std::ptrdiff_t count) {
+  for (std::ptrdiff_t e = 0; is_paired<T> && e + 2 <= count; e += 2) {
+    const float first = columns[e];
+    columns[e] = columns[e + 1];
+    columns[e + 1] = first;
+  }
+}
+
 // scores[r][0, count) += all rows against so few keys: the chains are the same.
 // Lanes up to the next multiple of four are written too.
 template <class Lanes>
@@ -53,8 +63,10 @@ void score_few(const Queries& q, KeyRows<Half> keys, std::ptrdiff_t count, float
     for (std::ptrdiff_t d = 0; d < q.head_dim; d += 16) {
       const std::ptrdiff_t columns = min(16, q.head_dim - d);
       float wide[4][16];
-      for (int i = 0; i < 4; ++i)
+      for (int i = 0; i < 4; ++i) {
         load_first<Lanes>(keys.first + min(j + i, count - 1) * keys.stride + d, columns).store(wide[i]);
+        order_columns<Half>(wide[i], columns);
+      }
       const float* const key[4] = {wide[0], wide[1], wide[2], wide[3]};
       add_few_of_rows(q, d, key, columns, count == 1, scores + j);
     }

@@ -229,6 +229,11 @@ struct Kernels {
   void (*pack_keys)(
       const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
       float* packed);
+  // The same of bf16 keys that bf16 queries are multiplied with: the second column of a pair comes first.
+  void (*pack_key_pairs)(
+      const void* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed);
+  // to[head_dim] = a row of bf16 queries, negated or not, as the kernels want it for such keys.
+  void (*copy_query_pairs)(const void* query, std::ptrdiff_t head_dim, bool negate, float* to);
   // [count, value_dim] -> strips of panel_keys columns, each [count, columns of the strip rounded up to 16].
   // Are all values finite?
   bool (*pack_values)(

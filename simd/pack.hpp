@@ -5,6 +5,7 @@
 #include <cstddef>
 
 #include "elements.hpp"
+#include "few.hpp"
 #include "numbers.hpp"
 #include "prefetch.hpp"
 #include "transpose.hpp"
@@ -34,16 +35,33 @@ void transpose_into_panel(
         keys, count, d, head_dim, [&](std::ptrdiff_t e, Lanes key) { key.store(panel + e * width); });
 }
 
+template <class Lanes, class T>
+void pack_keys_of(KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
+  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
+  for (std::ptrdiff_t j = 0; j < round_up(count, width); j += 16)
+    transpose_into_panel<Lanes>(
+        KeyRows{keys.first + j * keys.stride, keys.stride}, count - j, head_dim,
+        packed + j / width * width * head_dim + j % width, width);
+}
+
 template <class Lanes>
 void pack_keys(
     const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
-  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  with_type(keys, type, [&](const auto* p) {
-    for (std::ptrdiff_t j = 0; j < round_up(count, width); j += 16)
-      transpose_into_panel<Lanes>(
-          KeyRows{p + j * stride, stride}, count - j, head_dim, packed + j / width * width * head_dim + j % width,
-          width);
-  });
+  with_type(keys, type, [&](const auto* p) { pack_keys_of<Lanes>(KeyRows{p, stride}, count, head_dim, packed); });
+}
+
+template <class Lanes>
+void pack_key_pairs(
+    const void* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
+  pack_keys_of<Lanes>(KeyRows{static_cast<const paired_bf16*>(keys), stride}, count, head_dim, packed);
+}
+
+// to[0, n) = a row of bf16 queries as keys in pairs are multiplied: 1, 0, 3, 2, ...
+template <class Lanes>
+void copy_query_pairs(const void* query, std::ptrdiff_t n, bool negate, float* to) {
+  widen<Lanes>(query, DType::bf16, n, to);
+  order_columns<paired_bf16>(to, n);
+  for (std::ptrdiff_t d = 0; negate && d < n; ++d) to[d] = -to[d];
 }
 
 template <class Lanes>

@@ -34,11 +34,14 @@ constexpr std::ptrdiff_t columns_of_step(const T*) {
   return columns_of<T, 4>;
 }
 
-// Calls add(d, column d) for the column or columns from d on that x holds, if they are in [from, end).
+// Calls add(d, column d) for the column or columns from d on that x holds, if they are in [from, end). Of pairs column
+// d + 1 comes as d, and d as d + 1; a last column that has no partner as itself.
 template <class T, class Lanes, class Add>
 inline void for_each_column_of_lane(
     Lanes x, std::ptrdiff_t d, std::ptrdiff_t from, std::ptrdiff_t end, const Add& add) {
   static_assert(Element<T>::columns <= 2, "below, one column or two are taken out of 32 bits");
+  if constexpr (is_paired<T>)
+    if (from <= d && d + 1 == end) return add(d, Element<T>::template column<1>(x));
   if (from <= d && d < end) add(d, Element<T>::template column<0>(x));
   if constexpr (Element<T>::columns == 2)
     if (from <= d + 1 && d + 1 < end) add(d + 1, Element<T>::template column<1>(x));
@@ -87,7 +90,8 @@ template <class Lanes, class T, class Add>
 inline void for_each_column_of_part(
     KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t from, std::ptrdiff_t head_dim, const Add& add) {
   constexpr std::ptrdiff_t size = sizeof(T), wide = columns_of<T, 16>, narrow = columns_of<T, 4>;
-  const bool in_place = count >= 16 && head_dim >= narrow;
+  const bool splits_pairs = is_paired<T> && head_dim % 2 != 0;  // if the last step began where it ends with the row
+  const bool in_place = count >= 16 && head_dim >= narrow && !splits_pairs;
   alignas(vector_bytes) char edge[16 * vector_bytes];
   for (std::ptrdiff_t d = from; d < head_dim; d += narrow) {
     // In place, the last step begins where it ends with the row.

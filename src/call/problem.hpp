@@ -79,6 +79,8 @@ struct Problem {
 
   // Are weights or their sums wanted?
   bool weighs() const noexcept { return extras.weights.data || extras.key_weight_sums; }
+  // Are both factors of the scores bf16? The chain over the head dimension then goes 1, 0, 3, 2, ...
+  bool pairs() const noexcept { return query.dtype == DType::bf16 && key.dtype == DType::bf16; }
   // Are weights scaled or rounded before they multiply values?
   bool changes_weights() const noexcept { return bf16_weights || !is_floating(value.dtype); }
   std::int64_t kv_head_of(std::int64_t query_head) const noexcept { return query_head / group; }

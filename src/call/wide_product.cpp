@@ -70,11 +70,15 @@ double exact_product(const Row& row, std::int64_t j) noexcept {
 }
 
 float float_product(const Row& row, std::int64_t j) noexcept {
+  const bool pairs = row.problem.query.dtype == DType::bf16 && row.problem.key.dtype == DType::bf16;
   float product = 0;
   for_each_group(row, [&](Columns columns) {
     float sum = 0;
     for_each_step(row, j, columns, [&](const float* q, const float* k, std::int64_t count) {
-      for (std::int64_t d = 0; d < count; ++d) sum = std::fma(q[d], k[d], sum);
+      for (std::int64_t i = 0; i < count; ++i) {
+        const std::int64_t d = pairs && (i ^ 1) < count ? i ^ 1 : i;
+        sum = std::fma(q[d], k[d], sum);
+      }
     });
     const float scale = key_scale(cache_of(row), j, columns.first);
     product = columns.first == 0 ? sum * scale : std::fma(sum, scale, product);

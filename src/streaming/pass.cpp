@@ -24,9 +24,11 @@ void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Pa
   const Problem& p = plan.problem;
   const KeyRange keys = keys_of_block(kv, block);
   const std::int64_t count = keys.end - keys.begin;
-  plan.kernels.pack_keys(
-      key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim,
-      packed.keys + keys.begin * p.head_dim);
+  float* const panels = packed.keys + keys.begin * p.head_dim;
+  if (p.pairs())
+    plan.kernels.pack_key_pairs(key_at(plan, kv, keys.begin), plan.key_stride, count, p.head_dim, panels);
+  else
+    plan.kernels.pack_keys(key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim, panels);
   packed.finite[block] = plan.kernels.pack_values(
       value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim,
       packed.values + keys.begin * plan.padded_value_dim);

@@ -11,6 +11,7 @@ using simd::key_block;
 void copy_query(const Plan& plan, const KvHead& kv, Place place, float* to) noexcept {
   const Problem& p = plan.problem;
   const char* from = address_of(p.query, kv.sequence.batch, place.head, kv.sequence.first_query + place.query);
+  if (p.pairs()) return plan.kernels.copy_query_pairs(from, p.head_dim, plan.negate, to);
   plan.kernels.widen(from, p.query.dtype, p.head_dim, to);
   for (std::int64_t d = 0; plan.negate && d < p.head_dim; ++d) to[d] = -to[d];
 }
@@ -95,6 +96,7 @@ simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, 
   simd::KeyBlock b;
   b.count = keys.end - keys.begin;
   b.value_dim = p.value_dim;
+  b.pairs = p.pairs();
   if (packed) {
     b.packed = true;
     b.keys = packed->keys + keys.begin * p.head_dim;

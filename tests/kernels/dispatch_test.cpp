@@ -129,7 +129,7 @@ TEST_CASE("dispatch: no kernel of a table is left out", "[kernels][dispatch]") {
   // A new member does not compile here until it has a name.
   // clang-format off
   const auto& [name, tile_rows, panel_keys, in_place_rows, in_place_flop_per_ns, packed_flop_per_ns, exp_scaled, softmax_rows, widen, narrow, step_scores,
-               all_finite, mask_to_bits, bias_to_bits, pack_keys, pack_values, multiply_keys, attend, merge, weigh,
+               all_finite, mask_to_bits, bias_to_bits, pack_keys, pack_key_pairs, copy_query_pairs, pack_values, multiply_keys, attend, merge, weigh,
                finish_row, project] = test::active_kernels();
   // clang-format on
   CHECK(tile_rows > 0);
@@ -138,8 +138,8 @@ TEST_CASE("dispatch: no kernel of a table is left out", "[kernels][dispatch]") {
   CHECK(panel_keys % attn::simd::lane_count == 0);
   CHECK(in_place_rows > 0);
   const bool complete = name && exp_scaled && softmax_rows && widen && narrow && step_scores && all_finite &&
-      mask_to_bits && bias_to_bits && pack_keys && pack_values && multiply_keys && attend && merge && weigh &&
-      finish_row && project;
+      mask_to_bits && bias_to_bits && pack_keys && pack_key_pairs && copy_query_pairs && pack_values && multiply_keys &&
+      attend && merge && weigh && finish_row && project;
   CHECK(complete);
 }
 
