@@ -60,12 +60,31 @@ void block_softmax(std::ptrdiff_t rows, const Visible& v, const ScoreRule& rule,
   }
 }
 
+// Values with scales, group by group.
+template <class Lanes>
+[[gnu::noinline]] void weigh_scaled_values(
+    std::ptrdiff_t rows, const KeyBlock& keys, const Visible& v, const Scratch& scratch, const State& block) {
+  for (std::ptrdiff_t e = 0, g = 0; e < keys.value_dim; e += keys.value_group, ++g) {
+    for (std::ptrdiff_t r = 0; r < rows; ++r) {
+      const std::ptrdiff_t first = v.begin[r] / 16 * 16, length = round_up(v.end[r], 16) - first;
+      if (v.begin[r] < v.end[r])
+        scale_products<Lanes>(
+            scratch.scores + r * score_stride + first, keys.value_scales + g * key_block + first, length, true,
+            scratch.weights + r * score_stride + first);
+    }
+    const KeyBlock group = group_of_values(keys, g);
+    weigh_values<Lanes>(
+        {rows, scratch.weights, group, v, block.output + e, block.output_stride, strip_columns<Lanes>(group, rows)});
+  }
+}
+
 template <class Lanes>
 void attend(
     const Queries& queries, const KeyBlock& keys, const Visible& visible, const ScoreRule& rule, const Scratch& scratch,
     State block) {
   if (!scratch.multiplied) score_block<Lanes>(queries, keys, visible, scratch);
   block_softmax<Lanes>(queries.count, visible, rule, scratch.scores, block);
+  if (keys.value_scales) return weigh_scaled_values<Lanes>(queries.count, keys, visible, scratch, block);
   weigh_values<Lanes>(
       {queries.count, scratch.scores, keys, visible, block.output, block.output_stride,
        strip_columns<Lanes>(keys, keys.own_keys ? 1 : queries.count)});

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bytes.hpp"
 #include "halves.hpp"
 #include "kernels.hpp"
 #include "numbers.hpp"
@@ -100,7 +101,25 @@ inline constexpr bool is_paired = false;
 template <>
 inline constexpr bool is_paired<paired_bf16> = true;
 
-// f(p) with p as a pointer to elements of `type`.
+template <>
+struct Element<std::int8_t> {
+  static constexpr int columns = 4;
+  static constexpr std::ptrdiff_t value_rows = 64;
+  template <class Lanes>
+  static Lanes load(const std::int8_t* p) {
+    return Lanes::load_i8(p);
+  }
+  template <class Lanes>
+  [[gnu::noinline]] static Lanes load_first(const std::int8_t* p, std::ptrdiff_t n) {
+    return n == 16 ? load<Lanes>(p) : Lanes::of_i8(first_bytes(p, n));
+  }
+  template <int I, class Lanes>
+  static Lanes column(Lanes x) {
+    return x.template byte<I>();
+  }
+};
+
+// f(p) with p as a pointer to elements of `type`; q8_0 is taken apart into int8 before (scales.hpp).
 template <class F>
 inline auto with_type(const void* p, DType type, const F& f) {
   switch (type) {
@@ -111,6 +130,7 @@ inline auto with_type(const void* p, DType type, const F& f) {
     case DType::bf16:
       return f(static_cast<const bf16*>(p));
     case DType::i8:
+      return f(static_cast<const std::int8_t*>(p));
     case DType::q8_0:
       break;
   }

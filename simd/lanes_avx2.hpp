@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bytes.hpp"
 #include "halves.hpp"
 
 namespace attn::simd {
@@ -34,6 +35,13 @@ inline __m256 low_bf16_8(__m256i x) { return _mm256_castsi256_ps(_mm256_slli_epi
 inline __m256 high_bf16_8(__m256i x) {
   return _mm256_castsi256_ps(_mm256_and_si256(x, _mm256_set1_epi32(-65536)));
 }
+inline __m256 i8_8(__m128i x) { return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(x)); }
+// Byte I of eight 32-bit lanes: to the top, and down again with its sign.
+template <int I>
+inline __m256 byte_8(__m256 x) {
+  const __m256i top = _mm256_slli_epi32(_mm256_castps_si256(x), 24 - 8 * I);
+  return _mm256_cvtepi32_ps(_mm256_srai_epi32(top, 24));
+}
 
 // Eight keys in one register: with sixteen, a product with keys in place would not fit into the registers.
 struct Avx2Keys {
@@ -51,6 +59,8 @@ struct Avx2Keys {
   Avx2Keys high_f16() const { return {high_f16_8(_mm256_castps_si256(v))}; }
   Avx2Keys low_bf16() const { return {low_bf16_8(_mm256_castps_si256(v))}; }
   Avx2Keys high_bf16() const { return {high_bf16_8(_mm256_castps_si256(v))}; }
+  template <int I>
+  Avx2Keys byte() const { return {byte_8<I>(v)}; }
 
   __m256 v;
 };
@@ -107,6 +117,18 @@ struct Avx2Lanes {
   static Avx2Lanes load_bf16(const std::uint16_t* p) { return of_bf16(load8(p), load8(p + 8)); }
   static Avx2Lanes of_f16(const Halves& x) { return of_f16(eight(x, 0), eight(x, 2)); }
   static Avx2Lanes of_bf16(const Halves& x) { return of_bf16(eight(x, 0), eight(x, 2)); }
+  static Avx2Lanes load_i8(const std::int8_t* p) {
+    return {
+        i8_8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p))),
+        i8_8(_mm_loadl_epi64(reinterpret_cast<const __m128i*>(p + 8)))};
+  }
+  static Avx2Lanes of_i8(const Bytes& x) {
+    return {
+        i8_8(_mm_cvtsi64_si128(static_cast<long long>(x.word[0]))),
+        i8_8(_mm_cvtsi64_si128(static_cast<long long>(x.word[1])))};
+  }
+  template <int I>
+  Avx2Lanes byte() const { return {byte_8<I>(lo), byte_8<I>(hi)}; }
   void store_f16(std::uint16_t* p) const {
     __m128i* const q = reinterpret_cast<__m128i*>(p);
     _mm_storeu_si128(q, _mm256_cvtps_ph(lo, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));

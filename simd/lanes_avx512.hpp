@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bytes.hpp"
 #include "halves.hpp"
 
 namespace attn::simd {
@@ -54,6 +55,18 @@ struct Avx512Lanes {
   static Avx512Lanes load_bf16(const std::uint16_t* p) { return of_bf16(load16(p)); }
   static Avx512Lanes of_f16(const Halves& x) { return of_f16(sixteen(x)); }
   static Avx512Lanes of_bf16(const Halves& x) { return of_bf16(sixteen(x)); }
+  static Avx512Lanes of_i8(__m128i x) { return {_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x))}; }
+  static Avx512Lanes load_i8(const std::int8_t* p) {
+    return of_i8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  }
+  static Avx512Lanes of_i8(const Bytes& x) {
+    return of_i8(_mm_set_epi64x(static_cast<long long>(x.word[1]), static_cast<long long>(x.word[0])));
+  }
+  template <int I>
+  Avx512Lanes byte() const {
+    const __m512i top = _mm512_slli_epi32(_mm512_castps_si512(v), 24 - 8 * I);
+    return {_mm512_cvtepi32_ps(_mm512_srai_epi32(top, 24))};
+  }
   void store_f16(std::uint16_t* p) const {
     const __m256i halves = _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), halves);

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bytes.hpp"
 #include "halves.hpp"
 
 namespace attn::simd {
@@ -76,6 +77,21 @@ struct NeonLanes {
   static NeonLanes of_bf16(const Halves& h) {
     NeonLanes x;
     for (int i = 0; i < 4; ++i) x.v[i] = of_bf16_4(vcreate_u16(h.word[i]));
+    return x;
+  }
+  static NeonLanes of_i8(int8x16_t x) {
+    const int16x8_t low = vmovl_s8(vget_low_s8(x)), high = vmovl_s8(vget_high_s8(x));
+    return {
+        {vcvtq_f32_s32(vmovl_s16(vget_low_s16(low))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(low))),
+         vcvtq_f32_s32(vmovl_s16(vget_low_s16(high))), vcvtq_f32_s32(vmovl_s16(vget_high_s16(high)))}};
+  }
+  static NeonLanes load_i8(const std::int8_t* p) { return of_i8(vld1q_s8(p)); }
+  static NeonLanes of_i8(const Bytes& x) { return of_i8(vcombine_s8(vcreate_s8(x.word[0]), vcreate_s8(x.word[1]))); }
+  template <int I>
+  NeonLanes byte() const {
+    NeonLanes x;
+    for (int i = 0; i < 4; ++i)
+      x.v[i] = vcvtq_f32_s32(vshrq_n_s32(vshlq_n_s32(vreinterpretq_s32_f32(v[i]), 24 - 8 * I), 24));
     return x;
   }
   void store_f16(std::uint16_t* p) const {

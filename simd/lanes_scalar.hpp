@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "bytes.hpp"
 #include "halves.hpp"
 
 namespace attn::simd {
@@ -92,6 +93,23 @@ struct ScalarLanes {
   [[gnu::noinline]] ScalarLanes high_bf16() const {
     ScalarLanes x;
     for (int i = 0; i < 16; ++i) x.v[i] = from_bits(to_bits(v[i]) & 0xffff0000u);
+    return x;
+  }
+  // Int8 as float; and the byte I of every 32-bit lane.
+  [[gnu::noinline]] static ScalarLanes load_i8(const std::int8_t* p) {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = static_cast<float>(p[i]);
+    return x;
+  }
+  static ScalarLanes of_i8(const Bytes& b) {
+    std::int8_t x[16];
+    __builtin_memcpy(x, b.word, sizeof x);
+    return load_i8(x);
+  }
+  template <int I>
+  [[gnu::noinline]] ScalarLanes byte() const {
+    ScalarLanes x;
+    for (int i = 0; i < 16; ++i) x.v[i] = static_cast<float>(static_cast<std::int8_t>(to_bits(v[i]) >> 8 * I));
     return x;
   }
   // To nearest, ties to even; beyond 65504 infinity.

@@ -8,6 +8,7 @@
 #include "few.hpp"
 #include "numbers.hpp"
 #include "prefetch.hpp"
+#include "scales.hpp"
 #include "transpose.hpp"
 
 namespace attn::simd {
@@ -35,25 +36,21 @@ void transpose_into_panel(
         keys, count, d, head_dim, [&](std::ptrdiff_t e, Lanes key) { key.store(panel + e * width); });
 }
 
+// Some columns of keys into the rows of panels [head_dim, width] from `packed` on.
 template <class Lanes, class T>
-void pack_keys_of(KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
+void pack_columns(
+    KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t columns, std::ptrdiff_t head_dim, float* packed) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
   for (std::ptrdiff_t j = 0; j < round_up(count, width); j += 16)
     transpose_into_panel<Lanes>(
-        KeyRows{keys.first + j * keys.stride, keys.stride}, count - j, head_dim,
+        KeyRows{keys.first + j * keys.stride, keys.stride}, count - j, columns,
         packed + j / width * width * head_dim + j % width, width);
-}
-
-template <class Lanes>
-void pack_keys(
-    const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
-  with_type(keys, type, [&](const auto* p) { pack_keys_of<Lanes>(KeyRows{p, stride}, count, head_dim, packed); });
 }
 
 template <class Lanes>
 void pack_key_pairs(
     const void* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
-  pack_keys_of<Lanes>(KeyRows{static_cast<const paired_bf16*>(keys), stride}, count, head_dim, packed);
+  pack_columns<Lanes>(KeyRows{static_cast<const paired_bf16*>(keys), stride}, count, head_dim, head_dim, packed);
 }
 
 // to[0, n) = a row of bf16 queries as keys in pairs are multiplied: 1, 0, 3, 2, ...
@@ -64,11 +61,32 @@ void copy_query_pairs(const void* query, std::ptrdiff_t n, bool negate, float* t
   for (std::ptrdiff_t d = 0; negate && d < n; ++d) to[d] = -to[d];
 }
 
+// Blocks of q8_0 by groups, as integers.
+template <class Lanes>
+void pack_keys(
+    const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
+  if (type != DType::q8_0)
+    return with_type(keys, type, [&](const auto* p) {
+      pack_columns<Lanes>(KeyRows{p, stride}, count, head_dim, head_dim, packed);
+    });
+  for (std::ptrdiff_t d = 0; d < head_dim; d += q8_0_columns) {
+    const Int8Rows rows = group_of_blocks(keys, stride, d / q8_0_columns);
+    pack_columns<Lanes>(
+        KeyRows{rows.first, rows.stride}, count, q8_0_columns, head_dim, packed + d * 16 * Lanes::tile_vectors);
+  }
+}
+
+// Blocks of q8_0 by groups, one after the other, as if each were values of 32 columns.
 template <class Lanes>
 bool pack_values(
     const void* values, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
     float* packed) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
+  for (std::ptrdiff_t e = 0; type == DType::q8_0 && e < value_dim; e += q8_0_columns) {
+    const Int8Rows rows = group_of_blocks(values, stride, e / q8_0_columns);
+    pack_values<Lanes>(rows.first, DType::i8, rows.stride, count, q8_0_columns, packed + e * count);
+  }
+  if (type == DType::q8_0) return true;
   Lanes zeros = Lanes::zero();  // see finite.hpp
   with_type(values, type, [&](const auto* p) {
     for (std::ptrdiff_t e = 0; e < value_dim; e += width) {

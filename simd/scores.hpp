@@ -8,11 +8,36 @@
 #include "kernels.hpp"
 #include "prefetch.hpp"
 #include "product.hpp"
+#include "scales.hpp"
 #include "transpose.hpp"
 #include "visible.hpp"
 
 namespace attn::simd {
 namespace {
+
+// The products of a tile of rows with the keys of a panel, rows of the panel `width` floats apart.
+template <class Lanes>
+inline void score_panel(
+    const Queries& q, const float* panel, std::ptrdiff_t vectors, std::ptrdiff_t head_dim, float* scores) {
+  multiply<Lanes, Source::packed>(
+      q.count, vectors,
+      {q.rows, q.stride, panel, 16 * Lanes::tile_vectors, head_dim, scores, score_stride, false, false, 16, nullptr});
+}
+
+// The same with scales, that stand at the panel's first key.
+template <class Lanes>
+[[gnu::noinline]] void score_scaled_panel(
+    const Queries& q, const float* panel, std::ptrdiff_t vectors, const KeyBlock& k, const float* scales,
+    float* scores) {
+  alignas(64) float products[Lanes::tile_rows * score_stride];
+  for (std::ptrdiff_t d = 0; d < q.head_dim; d += k.key_group, scales += key_block) {
+    float* const to = d == 0 ? scores : products;
+    score_panel<Lanes>(
+        {q.rows + d, q.count, q.stride, q.head_dim}, panel + d * 16 * Lanes::tile_vectors, vectors, k.key_group, to);
+    for (std::ptrdiff_t r = 0; r < q.count; ++r)
+      scale_products<Lanes>(to + r * score_stride, scales, 16 * vectors, d == 0, scores + r * score_stride);
+  }
+}
 
 // From packed panels.
 template <class Lanes>
@@ -35,10 +60,13 @@ void score_panels(const Queries& q, const KeyBlock& k, const Visible& v, const S
       const std::ptrdiff_t fetch = min(step, wanted.count - fetched);
       prefetch_rows(wanted.rows + fetched, fetch, wanted.row_bytes);
       fetched += fetch;
-      multiply<Lanes, Source::packed>(
-          rows, vectors,
-          {q.rows + r * q.stride, q.stride, static_cast<const float*>(k.keys) + j * q.head_dim, width, q.head_dim,
-           scratch.scores + r * score_stride + j, score_stride, false, false, 16, nullptr});
+      const Queries some{q.rows + r * q.stride, rows, q.stride, q.head_dim};
+      const float* const panel = static_cast<const float*>(k.keys) + j * q.head_dim;
+      float* const scores = scratch.scores + r * score_stride + j;
+      if (k.key_scales)
+        score_scaled_panel<Lanes>(some, panel, vectors, k, k.key_scales + j, scores);
+      else
+        score_panel<Lanes>(some, panel, vectors, q.head_dim, scores);
     }
   }
 }
@@ -211,6 +239,37 @@ void score_piece(const Queries& q, const KeyBlock& k, KeySpan seen, float* score
   });
 }
 
+// score_piece with scales, which stand at the piece's key 0, too.
+template <class Lanes>
+[[gnu::noinline]] void score_scaled_piece(const Queries& q, const KeyBlock& k, KeySpan seen, float* scores) {
+  if (k.key_group == q.head_dim) {
+    score_piece<Lanes>(q, group_of_keys(k, 0), seen, scores);
+    for (std::ptrdiff_t r = 0; r < q.count; ++r) {
+      float* const s = scores + r * score_stride + seen.begin;
+      scale_products<Lanes>(s, k.key_scales + seen.begin, seen.end - seen.begin, true, s);
+    }
+    return;
+  }
+  constexpr std::ptrdiff_t chunk = 64;  // keys whose blocks stay in L1, and so do their products
+  alignas(64) float products[Lanes::score_rows * score_stride];
+  for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk) {
+    const KeySpan span{max(seen.begin, min(j, seen.end - 2 * Lanes::Keys::width)), min(j + chunk, seen.end)};
+    for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows) {
+      const std::ptrdiff_t rows = min(Lanes::score_rows, q.count - r);
+      for (std::ptrdiff_t d = 0; d < q.head_dim; d += k.key_group) {
+        const std::ptrdiff_t g = d / k.key_group;
+        float* const s = scores + r * score_stride;
+        float* const to = d == 0 ? s : products;
+        score_piece<Lanes>({q.rows + r * q.stride + d, rows, q.stride, k.key_group}, group_of_keys(k, g), span, to);
+        for (std::ptrdiff_t i = 0; i < rows; ++i)
+          scale_products<Lanes>(
+              to + i * score_stride + span.begin, k.key_scales + g * key_block + span.begin, span.end - span.begin,
+              d == 0, s + i * score_stride + span.begin);
+      }
+    }
+  }
+}
+
 // Scores of all rows for the keys that any of them sees. Lanes of the first and the last vector that stand for no such
 // key are finite.
 template <class Lanes>
@@ -223,7 +282,7 @@ void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, 
     Lanes::zero().store(s + seen.begin);
     Lanes::zero().store(s + (seen.end - 1) / 16 * 16);
   }
-  score_piece<Lanes>(q, k, seen, scores);
+  k.key_scales ? score_scaled_piece<Lanes>(q, k, seen, scores) : score_piece<Lanes>(q, k, seen, scores);
 }
 
 template <class Lanes>

@@ -25,7 +25,8 @@ struct KeyRows {
 template <class T>
 KeyRows(const T*, std::ptrdiff_t) -> KeyRows<T>;
 
-// Columns of each key in `Count` 32-bit lanes: of floats one each, of halves two, for half the shuffles.
+// Columns of each key in `Count` 32-bit lanes: of floats one each, of halves two, for half the shuffles, of int8
+// four.
 template <class T, int Count>
 inline constexpr std::ptrdiff_t columns_of = Count* Element<T>::columns;
 
@@ -34,17 +35,15 @@ constexpr std::ptrdiff_t columns_of_step(const T*) {
   return columns_of<T, 4>;
 }
 
-// Calls add(d, column d) for the column or columns from d on that x holds, if they are in [from, end). Of pairs column
-// d + 1 comes as d, and d as d + 1; a last column that has no partner as itself.
-template <class T, class Lanes, class Add>
+// Calls add(d, column d) for the columns from d on that x holds, if they are in [from, end). Of pairs column d + 1
+// comes as d, and d as d + 1; a last column that has no partner as itself.
+template <class T, int I = 0, class Lanes, class Add>
 inline void for_each_column_of_lane(
     Lanes x, std::ptrdiff_t d, std::ptrdiff_t from, std::ptrdiff_t end, const Add& add) {
-  static_assert(Element<T>::columns <= 2, "below, one column or two are taken out of 32 bits");
-  if constexpr (is_paired<T>)
+  if constexpr (is_paired<T> && I == 0)
     if (from <= d && d + 1 == end) return add(d, Element<T>::template column<1>(x));
-  if (from <= d && d < end) add(d, Element<T>::template column<0>(x));
-  if constexpr (Element<T>::columns == 2)
-    if (from <= d + 1 && d + 1 < end) add(d + 1, Element<T>::template column<1>(x));
+  if (from <= d + I && d + I < end) add(d + I, Element<T>::template column<I>(x));
+  if constexpr (I + 1 < Element<T>::columns) for_each_column_of_lane<T, I + 1>(x, d, from, end, add);
 }
 // The same for all columns of `Count` lanes from d on.
 template <class T, class Lanes, int Count, class Add>

@@ -116,7 +116,9 @@ void multiply_values(
 }
 
 inline void clear(const Weighting& w) {
-  for (std::ptrdiff_t i = 0; i < w.rows * w.output_stride; ++i) w.output[i] = 0.0f;
+  const std::ptrdiff_t columns = round_up(w.keys.value_dim, 16);
+  for (std::ptrdiff_t r = 0; r < w.rows; ++r)
+    for (std::ptrdiff_t e = 0; e < columns; ++e) w.output[r * w.output_stride + e] = 0.0f;
 }
 
 // Under a mask, for values that may be NaN or Inf: in chunks of sixteen keys. Where all rows of a tile see the same of

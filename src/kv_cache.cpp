@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "call/addresses.hpp"
+#include "call/quantise.hpp"
 #include "check/check.hpp"
 #include "dispatch.hpp"
 
@@ -18,16 +19,30 @@ struct NewRows {
   std::int64_t batch, head, count, first;  // first: the row of the cache that takes the first one
 };
 
-void copy_rows(
-    const Tensor& from, const Output& to, const NewRows& rows, std::int64_t columns,
-    const simd::Kernels& kernels) noexcept {
+// Keys or values: new rows, the cache, and its scales if it is of i8.
+struct Copied {
+  const Tensor& from;
+  const Output& to;
+  const MutableScales& scales;
+  std::int64_t columns;
+};
+
+void copy_rows(const Copied& c, const NewRows& rows, const simd::Kernels& kernels) noexcept {
+  if (c.columns == 0) return;
   for (std::int64_t r = 0; r < rows.count; ++r) {
-    const char* source = address_of(from, rows.batch, rows.head, r);
-    char* target = address_of(to, rows.batch, rows.head, rows.first + r);
-    if (from.dtype == to.dtype) {
-      if (columns > 0) std::memcpy(target, source, static_cast<std::size_t>(bytes_of(to.dtype, columns)));
+    const char* const source = address_of(c.from, rows.batch, rows.head, r);
+    char* const target = address_of(c.to, rows.batch, rows.head, rows.first + r);
+    const FloatRow row{source, c.from.dtype, c.columns};
+    if (c.from.dtype == c.to.dtype) {
+      std::memcpy(target, source, static_cast<std::size_t>(bytes_of(c.to.dtype, c.columns)));
+    } else if (c.to.dtype == DType::i8) {
+      const MutableScales& s = c.scales;
+      s.data[rows.batch * s.batch_stride + rows.head * s.head_stride + (rows.first + r) * s.row_stride] =
+          quantise(kernels, row, reinterpret_cast<std::int8_t*>(target), 1);
+    } else if (c.to.dtype == DType::q8_0) {
+      quantise(kernels, row, reinterpret_cast<q8_0*>(target));
     } else {
-      kernels.narrow(reinterpret_cast<const float*>(source), to.dtype, columns, target);
+      kernels.narrow(reinterpret_cast<const float*>(source), c.to.dtype, c.columns, target);
     }
   }
 }
@@ -43,8 +58,8 @@ Status append(const AppendArgs& a) noexcept {
     if (rows_for(a, b) == 0 || (a.head_dim == 0 && a.value_dim == 0)) continue;  // nothing to copy, for any kv_heads
     for (std::int64_t h = 0; h < a.kv_heads; ++h) {
       const NewRows rows{b, h, rows_for(a, b), a.lengths[b]};
-      copy_rows(a.key, a.key_cache, rows, a.head_dim, *kernels);
-      copy_rows(a.value, a.value_cache, rows, a.value_dim, *kernels);
+      copy_rows({a.key, a.key_cache, a.key_scales, a.head_dim}, rows, *kernels);
+      copy_rows({a.value, a.value_cache, a.value_scales, a.value_dim}, rows, *kernels);
     }
   }
   for (std::int64_t b = 0; b < a.batch; ++b) a.lengths[b] += rows_for(a, b);

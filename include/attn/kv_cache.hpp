@@ -26,9 +26,10 @@ struct AppendArgs {
   Tensor key;
   // [batch, kv_heads, new_length, value_dim]
   Tensor value;
-  // [batch, kv_heads, capacity, head_dim]. Of the type of the new rows, or f16 or bf16 where those are float32: then
-  // rounded to nearest, ties to even. Only the new rows are written. Must not share an element with another tensor of
-  // the call. May alternate with another tensor in one buffer, as in [B, 2, H, cap, D] or [B, H, cap, 2 D].
+  // [batch, kv_heads, capacity, head_dim]. Of the type of the new rows (but i8), or f16 or bf16 where those are
+  // float32: then rounded to nearest, ties to even. Or i8 or q8_0 where they are f32, f16 or bf16: quantised, as the
+  // struct's end says. Only the new rows are written. Must not share an element with another tensor of the call. May
+  // alternate with another tensor in one buffer, as in [B, 2, H, cap, D] or [B, H, cap, 2 D].
   Output key_cache;
   // [batch, kv_heads, capacity, value_dim], likewise.
   Output value_cache;
@@ -50,6 +51,15 @@ struct AppendArgs {
   const std::int64_t* new_lengths = nullptr;
   // [batch]. Read: rows in use before the call. Written: rows in use after it.
   std::int64_t* lengths = nullptr;
+
+  // What is stored of a row x in a cache of i8, with the same bits on every machine:
+  //   scale = max|x| / 127, and of each element the integer nearest to x / scale, ties to even, from -127 to 127
+  // so an element is off by half the scale at most. A row of zeros, or one whose scale would be below 2^-150, has scale
+  // 0 and integers 0; below 127 * 2^-126 a scale loses bits. A row with a NaN or an infinity has the scale NaN and
+  // integers 0: it is NaN for all that attend to it.
+  // q8_0: the same for each block of 32 columns, with its scale rounded to f16 (nearest, ties to even) before elements
+  // are divided by it. (ggml divides by the scale before it is rounded, and takes ties away from 0.) A block of max|x|
+  // above 127 * 65504 has the scale NaN; one below 127 * 2^-14 is off by up to 127 * 2^-25.
 };
 
 // The capacity of every sequence is checked before anything is written: on any status but ok nothing was, lengths

@@ -29,9 +29,12 @@ Status check_types(const char* names[2], const Tensor& from, const Output& to) n
     const DType type = i ? to.dtype : from.dtype;
     if (!is_dtype(type)) return bad(names[i], static_cast<std::int64_t>(type), "is not a value of DType");
   }
-  if (!is_floating(from.dtype) || !is_floating(to.dtype))
-    return Status(StatusCode::unsupported, "%s is not served yet", names[is_floating(from.dtype)]);
-  if (from.dtype != to.dtype && !is_float(from.dtype))
+  if (from.dtype == DType::i8)
+    return Status(
+        StatusCode::unsupported,
+        "%s is i8 (3): rows with scales are not copied, but made of f32 (0), f16 (1) or bf16 (2)", names[0]);
+  const bool quantises = is_floating(from.dtype) && !is_floating(to.dtype);
+  if (from.dtype != to.dtype && !is_float(from.dtype) && !quantises)
     return Status(
         StatusCode::unsupported, "%s is %d: rows of type %d are copied to a cache of that type only", names[1],
         static_cast<int>(to.dtype), static_cast<int>(from.dtype));
@@ -53,6 +56,7 @@ Status append(const AppendArgs& a) noexcept {
   if (Status s = check_types(key_names, a.key, a.key_cache); !s.ok()) return s;
   if (Status s = check_types(value_names, a.value, a.value_cache); !s.ok()) return s;
 
+  if (Status s = scales(a); !s.ok()) return s;
   if (a.key_layout != KeyLayout::rows) return Status(StatusCode::unsupported, "key_layout is not served yet");
   if (a.page_table) return Status(StatusCode::unsupported, "page_table is not served yet");
   View inputs[] = {
@@ -62,7 +66,8 @@ Status append(const AppendArgs& a) noexcept {
   View results[] = {
       view("key_cache", a.key_cache, a.batch, a.kv_heads, a.capacity, a.head_dim),
       view("value_cache", a.value_cache, a.batch, a.kv_heads, a.capacity, a.value_dim),
-      view("lengths", a.lengths, a.batch)};
+      view("key_scales", a.key_scales, a.batch, a.kv_heads, a.capacity),
+      view("value_scales", a.value_scales, a.batch, a.kv_heads, a.capacity), view("lengths", a.lengths, a.batch)};
   if (Status s = all_apart(inputs, results); !s.ok()) return s;
   return check_lengths(a);  // last: reads the arrays, whose sizes are now known to fit memory
 }

@@ -86,8 +86,6 @@ Status options(const AttentionArgs& a) noexcept {
 // What is declared and not yet served.
 Status served(const AttentionArgs& a) noexcept {
   const auto no = [](const char* name) { return Status(StatusCode::unsupported, "%s is not served yet", name); };
-  if (!is_floating(a.key.dtype)) return no("key.dtype");
-  if (!is_floating(a.value.dtype)) return no("value.dtype");
   if (a.key_layout != KeyLayout::rows) return no("key_layout");
   if (a.page_table) return no("page_table");
   if (a.mask_columns != 0) return no("mask_columns");
@@ -147,6 +145,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   if (Status s = sizes(a); !s.ok()) return s;
   if (Status s = options(a); !s.ok()) return s;
   if (Status s = served(a); !s.ok()) return s;
+  if (Status s = scales(a); !s.ok()) return s;
 
   // Without a query row nothing is read; without a value column no value is.
   const bool packed = a.cu_query_lengths != nullptr;
@@ -157,6 +156,8 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
       view("query", a.query, batch, a.query_heads, queries, a.head_dim),
       view("key", a.key, batch, a.kv_heads, keys, a.head_dim),
       view("value", a.value, batch, a.kv_heads, keys, a.value_dim),
+      view("key_scales", a.key_scales, batch, a.kv_heads, keys),
+      view("value_scales", a.value_scales, batch, a.kv_heads, keys),
       view("mask", a.mask, 1, a),
       view("bias", a.bias, size_of(a.bias.dtype), a),
       view("bias.head_factors", a.bias.data ? a.bias.head_factors : nullptr, a.query_heads),

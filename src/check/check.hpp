@@ -14,6 +14,10 @@ namespace attn::check {
 // The sizes alone.
 Status sizes(const AttentionArgs& args) noexcept;
 
+// Which of i8, q8_0 and scales keys and values have, and sizes and strides that are whole blocks of q8_0.
+Status scales(const AttentionArgs& args) noexcept;
+Status scales(const AppendArgs& args) noexcept;
+
 // cu[0] = 0, and batch steps of 0 to most, which the caller knows as `most_name`. Null is fine.
 Status cumulative(
     const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name, std::int64_t most) noexcept;

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "streaming/finish.hpp"
+#include "streaming/scales.hpp"
 #include "streaming/scores.hpp"
 #include "streaming/weights.hpp"
 
@@ -60,14 +61,19 @@ void run_part(
 bool attend_block(
     const Plan& plan, const KvHead& kv, const Tile& tile, const BlockOfTile& b, const TileScratch& scratch) noexcept {
   const bool scores = plan.problem.extras.scores.data != nullptr;
-  const simd::KeyBlock keys = block_at(plan, kv, b.block, b.packed);
-  if (scores) multiply_all(plan, tile, keys, b.block, scratch);
+  simd::KeyBlock keys = block_at(plan, kv, b.block, b.packed);
+  if (scores) {
+    take_key_scales(plan, kv, b.block, {0, keys.count}, scratch, keys);
+    multiply_all(plan, tile, keys, b.block, scratch);
+  }
   const bool any = see_block(plan, kv, tile, b.block, scratch);
   if (scores) write_scores(plan, kv, tile, b.block, scratch);
   if (!any) {
     keep_nothing(plan, tile, b.block, scratch);
     return false;
   }
+  if (!scores) take_key_scales(plan, kv, b.block, seen_in_block(tile, scratch), scratch, keys);
+  take_value_scales(plan, kv, b.block, seen_in_block(tile, scratch), scratch, keys);
   std::fill_n(b.to.overflowed, tile.rows, std::uint8_t{0});
   plan.kernels.attend(
       tile.queries, keys, visible(plan, tile, scratch), rule(plan, tile, scratch),

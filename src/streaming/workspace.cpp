@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "streaming/scales.hpp"
 #include "streaming/sums.hpp"
 
 namespace attn::streaming {
@@ -47,6 +48,8 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   if (p.weighs() && rules_of(p) > 1) s.kept[1] = take_kept(arena, z, 1);
   s.ends = arena.take<RowEnd>(p.weighs() ? rows : 0);
   s.weights = arena.take<float>(p.changes_weights() ? saturating_product(rows, simd::score_stride) : 0);
+  s.key_scales = arena.take<float>(scales_of_a_block(p.key.dtype, p.head_dim));
+  s.value_scales = arena.take<float>(scales_of_a_block(p.value.dtype, p.value_dim));
   s.row = arena.take<float>(halves ? key_block : 0);
   s.state = take_state(arena, z);
   s.block = take_state(arena, z);

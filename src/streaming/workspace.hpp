@@ -51,6 +51,7 @@ struct TileScratch {
   Kept kept[2];  // for each rule of the plan, by the part of the tile
   RowEnd* ends;  // [rows], with weights
   float* weights;  // [rows, simd::score_stride], where weights are changed before they multiply values
+  float *key_scales, *value_scales;  // of one block (scales.hpp)
   float* row;  // [key_block], with weights or scores that are halves
   float* sums;  // of the unit that the tile belongs to (sums.hpp); null: not wanted
   simd::State state, block;  // of all blocks so far, and of one

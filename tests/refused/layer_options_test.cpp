@@ -181,10 +181,10 @@ TEST_CASE("layer options: a cache", "[refused][layers]") {
   CHECK(with([](LayerCache& x) { x.lengths = nullptr; }) == "cache->lengths is null");
   CHECK(with([](LayerCache& x) {
           x.key.dtype = static_cast<attn::DType>(5);
-        }) == "cache->key.dtype is not a value of DType, got 5");
+        }) == "cache->key.dtype must be f32 (0), f16 (1) or bf16 (2), got 5");
   CHECK(with([](LayerCache& x) {
           x.value.dtype = static_cast<attn::DType>(-1);
-        }) == "cache->value.dtype is not a value of DType, got -1");
+        }) == "cache->value.dtype must be f32 (0), f16 (1) or bf16 (2), got -1");
   CHECK(contains(with([](LayerCache& x) { x.key.data = nullptr; }), "cache->key.data is null"));
   CHECK(contains(with([](LayerCache& x) { x.value.data = nullptr; }), "cache->value.data is null"));
   CHECK(contains(with([](LayerCache& x) { x.value.data = x.key.data; }), "cache->value overlaps cache->key"));

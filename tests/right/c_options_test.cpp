@@ -26,6 +26,13 @@ void copy_tensor(To& to, const From& from) {
   to.row_stride = from.row_stride;
 }
 template <class To, class From>
+void copy_scales(To& to, const From& from) {
+  to.data = from.data;
+  to.batch_stride = from.batch_stride;
+  to.head_stride = from.head_stride;
+  to.row_stride = from.row_stride;
+}
+template <class To, class From>
 void copy_quad(To& to, const From& from) {
   to.data = from.data;
   to.batch_stride = from.batch_stride;
@@ -47,6 +54,8 @@ attn_attention_args as_c(const attn::AttentionArgs& a) {
   copy_tensor(c.query, a.query);
   copy_tensor(c.key, a.key);
   copy_tensor(c.value, a.value);
+  copy_scales(c.key_scales, a.key_scales);
+  copy_scales(c.value_scales, a.value_scales);
   copy_tensor(c.output, a.output);
   copy_tensor(c.weights, a.weights);
   copy_tensor(c.scores, a.scores);

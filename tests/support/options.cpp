@@ -222,6 +222,55 @@ void add_types_and_results(std::vector<Option>& list) {
   add_result("packed, with weights and scores", want_packed);
 }
 
+// ---- Int8 ----
+
+constexpr int64_t kv_heads = heads / 2, block_columns = 64;
+
+void set_i8(Problem& p, OptionMemory& m) {
+  attn::AttentionArgs& a = p.args;
+  a.key = attn::bhtd(m.i8.data(), kv_heads, m.keys, a.head_dim);
+  a.value = attn::bhtd(m.i8.data(), kv_heads, m.keys, a.value_dim);
+  a.key_scales = {m.key_scales.data(), kv_heads * m.keys, m.keys, 1};
+  a.value_scales = {m.value_scales.data(), kv_heads * m.keys, m.keys, 1};
+}
+
+// Blocks want sizes of their own: the queries are others, the output is the Problem's.
+void set_q8_0(Problem& p, OptionMemory& m) {
+  attn::AttentionArgs& a = p.args;
+  a.head_dim = block_columns;
+  a.value_dim = 32;
+  const float* const queries = m.wide_queries.data();
+  const attn::q8_0* const blocks = m.q8_0.data();
+  a.query = attn::bhtd(queries, heads, m.rows, block_columns);
+  a.key = attn::bhtd(blocks, kv_heads, m.keys, block_columns);
+  a.value = attn::bhtd(blocks + 1, kv_heads, m.keys, block_columns);  // the second block of each row
+}
+
+void add_int8(std::vector<Option>& list) {
+  const auto reads_i8 = [](const OptionMemory& m) -> std::vector<OptionInput> {
+    const std::size_t rows = m.key_scales.size();
+    return {
+        input("key", m.i8, rows * 20, [](AttentionArgs& a, const void* x) { a.key.data = x; }),
+        input(
+            "key_scales", m.key_scales, rows,
+            [](AttentionArgs& a, const void* x) { a.key_scales.data = as<float>(x); }),
+        input("value_scales", m.value_scales, rows, [](AttentionArgs& a, const void* x) {
+          a.value_scales.data = as<float>(x);
+        })};
+  };
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN();
+  list.push_back({"i8", set_i8, reads_i8, [](OptionMemory& m) { m.key_scales[2] = nan; }});
+  const auto set_i8_values = [](Problem& p, OptionMemory& m) {
+    const attn::Tensor key = p.args.key;
+    set_i8(p, m);
+    p.args.key = key;
+    p.args.key_scales = {};
+  };
+  list.push_back({"i8 values", set_i8_values, nullptr, [](OptionMemory& m) { m.value_scales[2] = nan; }});
+  // What it reads has sizes of its own: overlap in int8_test.cpp.
+  list.push_back({"q8_0", set_q8_0, nullptr, [](OptionMemory& m) { m.q8_0[4].scale.bits = 0x7fff; }});
+}
+
 // ---- Members ----
 
 // A new one does not compile here until it has a name, and then the coverage tests ask for its option.
@@ -372,6 +421,18 @@ OptionMemory::OptionMemory(int64_t rows, int64_t keys) : rows(rows), keys(keys) 
     bias_bf16.push_back(i % 17 == 0 ? 0xff80 : bf16[i]);
   }
   halves_out.resize(items * heads * rows * shape.value_dim);
+  const auto integer = [&] { return static_cast<std::int8_t>(random.integer(-128, 127)); };
+  for (int64_t i = 0; i < items * kv_heads * keys; ++i) {
+    for (int64_t d = 0; d < shape.value_dim; ++d) i8.push_back(integer());
+    key_scales.push_back(static_cast<float>(random.integer(1, 200)) * 0x1p-13f);
+    value_scales.push_back(static_cast<float>(random.integer(-200, 200)) * 0x1p-13f);
+    for (int64_t b = 0; b < block_columns / 32; ++b) {
+      attn::q8_0 block{{static_cast<std::uint16_t>(random.integer(0x1800, 0x2400))}, {}};
+      for (std::int8_t& x : block.values) x = integer();
+      q8_0.push_back(block);
+    }
+  }
+  wide_queries = random.normals(items * heads * rows * block_columns);
 }
 
 const std::vector<Option>& options() {
@@ -381,6 +442,7 @@ const std::vector<Option>& options() {
     add_biases(all);
     add_keys(all);
     add_types_and_results(all);
+    add_int8(all);
     return all;
   }();
   return list;

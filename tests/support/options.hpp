@@ -27,6 +27,10 @@ struct OptionMemory {
   std::vector<float> slopes, sinks, factors;  // [heads]
   std::vector<std::uint16_t> f16, bf16;  // as many as any tensor of that shape has, around 1, of either sign
   std::vector<std::uint16_t> halves_out;  // the output
+  std::vector<std::int8_t> i8;  // [items, kv heads, keys, 37]: keys and values
+  std::vector<attn::q8_0> q8_0;  // [items, kv heads, keys, 64]: likewise, of 64 columns
+  std::vector<float> key_scales, value_scales;  // [items, kv heads, keys]
+  std::vector<float> wide_queries;  // [items, heads, rows, 64]
   std::vector<std::int64_t> cu_queries, cu_keys, lengths, offsets;
 };
 
