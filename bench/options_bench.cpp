@@ -123,6 +123,15 @@ const Option options[] = {
            x.mask[static_cast<std::size_t>(t * a.key_length + j)] = 1;
        a.mask = {x.mask.data(), 0, 0, a.key_length, 1};
      }},
+    {"tree", "decode/draft8_4096",  // of drafts, in two branches each: node n is a child of (n - 1) / 2
+     [](AttentionArgs& a, Extras& x) {
+       x.mask.assign(static_cast<std::size_t>(a.query_length * a.query_length), 0);
+       for (std::int64_t node = 0; node < a.query_length; ++node)
+         for (std::int64_t seen = node; seen >= 0; seen = seen == 0 ? -1 : (seen - 1) / 2)
+           x.mask[static_cast<std::size_t>(node * a.query_length + seen)] = 1;
+       a.mask = {x.mask.data(), 0, 0, a.query_length, 1};
+       a.mask_columns = a.query_length;
+     }},
     {"bf16", "decode4k", store_half<attn::DType::bf16>},
     {"f16", "decode4k", store_half<attn::DType::f16>},
     {"bf16", "prefill/T512", store_half<attn::DType::bf16>},

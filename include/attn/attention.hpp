@@ -119,7 +119,9 @@ struct AttentionArgs {
   // Excluded keys have no influence, whatever stands in their rows. A bias of -inf excludes them, too.
   Mask mask;
   // 0: the mask has a column for each key. Else it has so many, for the last so many keys of each item (of its own key
-  // length); the keys before them are allowed. At most key_length. For a draft tree behind a long text.
+  // length, also in a packed batch). The keys before them are allowed, and cost what they cost without a mask. Where an
+  // item has fewer keys, the first columns are of keys that do not exist, and are not read. At most key_length; only
+  // with a mask. For a draft tree behind a long text.
   std::int64_t mask_columns = 0;
 
   // ---- More on scores ----

@@ -98,7 +98,8 @@ inline Output bthd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t 
 }
 
 // Boolean mask: 1 byte an element, non-zero = may attend (as PyTorch's and ONNX's bool masks; not "is masked").
-// [batch, query_heads, query, key]; four strides in elements, 0 broadcasts; read in place. Null data: none.
+// [batch, query_heads, query, key], or as many columns as mask_columns says; four strides in elements, 0 broadcasts;
+// read in place. Null data: none.
 struct Mask {
   const std::uint8_t* data = nullptr;
   std::int64_t batch_stride = 0;

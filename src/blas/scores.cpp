@@ -25,7 +25,8 @@ void scale_in_double(const Rows& rows, std::int64_t r, KeyRange keys, float* s) 
 void add_bias_and_holes(const Row& row, simd::RowSteps steps, KeyRange range, float* s) noexcept {
   constexpr std::int64_t block = simd::key_block;
   steps.alibi = false;
-  for (std::int64_t key = range.begin; key < range.end; key += block) {
+  std::int64_t key = std::max(range.begin, row.problem.visibility.first_hole(row.sequence));
+  for (; key < range.end; key += block) {
     const std::int64_t count = std::min(block, range.end - key);
     std::uint64_t allowed[block / 64];
     read_holes(row, key, {0, count}, allowed);

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "blas/blas.hpp"
 #include "blas/rows.hpp"
 
@@ -24,7 +26,9 @@ void multiply(const Rows& rows, KeyRange keys) noexcept {
 void multiply_values(const Rows& rows) noexcept {
   const KeyRange all = rows.all;
   KeyRange common = rows.common;
-  if (common.empty() || rows.problem.visibility.has_holes()) common = {all.end, all.end};
+  const Visibility& visibility = rows.problem.visibility;
+  if (visibility.has_holes()) common.end = std::min(common.end, visibility.first_hole(rows.sequence));
+  if (common.empty()) common = {all.end, all.end};
   if (finite(rows, {all.begin, common.begin}) && finite(rows, {common.end, all.end})) return multiply(rows, all);
 
   multiply(rows, common);

@@ -23,15 +23,24 @@ void set_range(KeyRange keys, std::uint64_t* allowed) noexcept {
   }
 }
 
+// Keys before the mask's first column are allowed; the mask has no byte for them.
 void read_mask(const Row& row, std::int64_t key, KeyRange keys, std::uint64_t* allowed) noexcept {
-  const Mask& mask = row.problem.visibility.mask;
-  const std::uint8_t* bytes = address_of(mask, row.sequence.item, row.head, row.query, key);
+  const Visibility& v = row.problem.visibility;
+  const Mask& mask = v.mask;
+  const std::int64_t first = v.first_masked(row.sequence) - key;  // as keys.begin and keys.end count
+  const KeyRange masked{std::max(keys.begin, first), keys.end};
+  if (masked.empty()) return set_range(keys, allowed);
+  const std::uint8_t* bytes = address_of(mask, row.sequence.item, row.head, row.query, -first);
   std::uint8_t gathered[key_block];
   if (mask.column_stride != 1) {
-    gather(bytes, mask.column_stride, keys.begin, keys.end, gathered);
+    gather(bytes, mask.column_stride, masked.begin, masked.end, gathered);
     bytes = gathered;
   }
-  row.kernels.mask_to_bits(bytes, keys.begin, keys.end, allowed);
+  row.kernels.mask_to_bits(bytes, masked.begin, masked.end, allowed);
+  if (masked.begin == keys.begin) return;
+  std::uint64_t before[key_block / 64];
+  set_range({keys.begin, masked.begin}, before);
+  for (std::int64_t w = 0; w < key_block / 64; ++w) allowed[w] |= before[w];
 }
 
 }  // namespace
@@ -62,7 +71,8 @@ bool read_holes(const Row& row, std::int64_t key, KeyRange keys, std::uint64_t* 
 }
 
 bool Visibility::unmasked(const Sequence& s, std::int64_t head, std::int64_t query, std::int64_t j) const noexcept {
-  if (mask.data && *address_of(mask, s.item, head, query, j) == 0) return false;
+  const std::int64_t column = j - first_masked(s);
+  if (mask.data && column >= 0 && *address_of(mask, s.item, head, query, column) == 0) return false;
   return !bias.data || !is_minus_infinity(address_of(bias, s.item, head, query, j), bias.dtype);
 }
 
@@ -71,7 +81,8 @@ HolesAt holes_at(const Row& row, std::int64_t key, KeyRange range) noexcept {
   HolesAt at;
   if (range.empty()) return at;
   at.range = range;
-  if (v.mask.data) at.mask = address_of(v.mask, row.sequence.item, row.head, row.query, key);
+  const std::int64_t column = key - v.first_masked(row.sequence);
+  if (v.mask.data) at.mask = address_of(v.mask, row.sequence.item, row.head, row.query, column);
   if (v.bias.data) at.bias = address_of(v.bias, row.sequence.item, row.head, row.query, key);
   return at;
 }

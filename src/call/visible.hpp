@@ -63,7 +63,7 @@ struct Visibility {
   bool causal = false;
   std::int64_t window_left = -1, window_right = -1;
   Mask mask;
-  std::int64_t mask_columns = 0;  // of the last keys; 0: of all
+  std::int64_t mask_columns = 0;  // of the last keys of a sequence; 0: of all
   Bias bias;  // whose -inf exclude keys
 
   // Below the key length, not after p if causal, within the window around p. A mask or a bias may exclude more.
@@ -79,6 +79,14 @@ struct Visibility {
   bool same_for_all() const noexcept { return !causal && window_left < 0 && window_right < 0; }
   // Are there keys inside a range that a query does not see?
   bool has_holes() const noexcept { return mask.data || bias.data; }
+  // The key of column 0 of the mask; before key 0 where a sequence has fewer keys than the mask has columns.
+  std::int64_t first_masked(const Sequence& s) const noexcept {
+    return mask_columns == 0 ? 0 : s.key_length - mask_columns;
+  }
+  // There are none before this key.
+  std::int64_t first_hole(const Sequence& s) const noexcept {
+    return bias.data ? 0 : std::max<std::int64_t>(0, first_masked(s));
+  }
   // Have all queries of a head the same ones?
   bool same_holes_for_all() const noexcept {
     return (!mask.data || mask.row_stride == 0) && (!bias.data || bias.row_stride == 0);

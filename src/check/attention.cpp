@@ -88,7 +88,6 @@ Status served(const AttentionArgs& a) noexcept {
   const auto no = [](const char* name) { return Status(StatusCode::unsupported, "%s is not served yet", name); };
   if (a.key_layout != KeyLayout::rows) return no("key_layout");
   if (a.page_table) return no("page_table");
-  if (a.mask_columns != 0) return no("mask_columns");
   if (a.bf16_weights) return no("bf16_weights");
   return {};
 }
@@ -146,6 +145,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   if (Status s = options(a); !s.ok()) return s;
   if (Status s = served(a); !s.ok()) return s;
   if (Status s = scales(a); !s.ok()) return s;
+  if (Status s = mask_columns(a); !s.ok()) return s;
 
   // Without a query row nothing is read; without a value column no value is.
   const bool packed = a.cu_query_lengths != nullptr;
@@ -158,8 +158,8 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
       view("value", a.value, batch, a.kv_heads, keys, a.value_dim),
       view("key_scales", a.key_scales, batch, a.kv_heads, keys),
       view("value_scales", a.value_scales, batch, a.kv_heads, keys),
-      view("mask", a.mask, 1, a),
-      view("bias", a.bias, size_of(a.bias.dtype), a),
+      view("mask", a.mask, 1, a, a.mask_columns ? a.mask_columns : a.key_length),
+      view("bias", a.bias, size_of(a.bias.dtype), a, a.key_length),
       view("bias.head_factors", a.bias.data ? a.bias.head_factors : nullptr, a.query_heads),
       view("alibi_slopes", a.alibi_slopes, a.query_heads),
       view("sinks", a.sinks, a.query_heads),

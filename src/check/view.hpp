@@ -80,13 +80,15 @@ inline View view(const char* name, const Scales& s, std::int64_t b, std::int64_t
       {b, h, r, s.data ? 1 : 0},
       {s.batch_stride, s.head_stride, s.row_stride, 1}};
 }
-// A mask or a bias, of elements of that size; none has no elements.
+// A mask or a bias of that many columns, of elements of that size; none has no elements.
 template <class Quad>
-inline View view(const char* name, const Quad& x, std::int64_t element_bytes, const AttentionArgs& a) noexcept {
+inline View view(
+    const char* name, const Quad& x, std::int64_t element_bytes, const AttentionArgs& a,
+    std::int64_t columns) noexcept {
   return {
       name,
       static_cast<const char*>(static_cast<const void*>(x.data)),
-      {a.batch, a.query_heads, a.query_length, x.data ? a.key_length : 0},
+      {a.batch, a.query_heads, a.query_length, x.data ? columns : 0},
       {x.batch_stride, x.head_stride, x.row_stride, x.column_stride},
       element_bytes};
 }

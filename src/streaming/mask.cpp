@@ -7,10 +7,12 @@ namespace attn::streaming {
 using simd::key_block;
 
 void BlockMask::apply(std::int64_t r) noexcept {
-  if (!plan_.problem.visibility.has_holes()) return;
-  const KeyRange range{scratch_.begin[r], scratch_.end[r]};
-  const HolesAt at = holes_at(row_at(plan_, kv_, scratch_.place[r]), key_, range);
+  const Visibility& visibility = plan_.problem.visibility;
+  if (!visibility.has_holes()) return;
+  KeyRange range{scratch_.begin[r], scratch_.end[r]};
   scratch_.allowed[r] = nullptr;
+  if (key_ + range.end <= visibility.first_hole(kv_.sequence)) range = {0, 0};
+  const HolesAt at = holes_at(row_at(plan_, kv_, scratch_.place[r]), key_, range);
   if (!range.empty() && at == previous_) {
     scratch_.begin[r] = scratch_.begin[r - 1];
     scratch_.end[r] = scratch_.end[r - 1];

@@ -23,6 +23,7 @@ constexpr std::int64_t top = std::numeric_limits<std::int64_t>::max(),
 constexpr float infinity = std::numeric_limits<float>::infinity();
 constexpr float quiet_nan = std::numeric_limits<float>::quiet_NaN();
 
+const std::uint8_t some_mask[5] = {};
 const std::int64_t some_offsets[2] = {0, 0};
 const std::int64_t too_long[2] = {3, 5}, negative_length[2] = {-2, 3};
 
@@ -148,10 +149,20 @@ TEST_CASE("error: numbers that are none", "[refused][attention][error]") {
 }
 
 TEST_CASE("error: which keys", "[refused][attention][error]") {
+  const auto mask_columns = [](std::int64_t columns) {
+    return [=](AttentionArgs& a) {
+      a.mask = {some_mask, 0, 0, 0, 1};
+      a.mask_columns = columns;
+    };
+  };
   check_all({
       {"window_left", "-2", [](AttentionArgs& a) { a.window_left = -2; }},
       {"window_right", "-9", [](AttentionArgs& a) { a.window_right = -9; }},
       {"window_left", std::to_string(bottom), [](AttentionArgs& a) { a.window_left = bottom; }},
+      {"mask_columns", "-1", mask_columns(-1)},
+      {"mask_columns", "key_length = 4], got 5", mask_columns(5)},
+      {"mask_columns", std::to_string(top), [](AttentionArgs& a) { a.mask_columns = top; }},
+      {"mask_columns", "without a mask, got 3", [](AttentionArgs& a) { a.mask_columns = 3; }},
       {"key_lengths[1]", "5", [](AttentionArgs& a) { a.key_lengths = too_long; }},
       {"key_lengths[0]", "-2", [](AttentionArgs& a) { a.key_lengths = negative_length; }},
       {"query_offsets", "null", [](AttentionArgs& a) { a.alignment = attn::Alignment::given; }},

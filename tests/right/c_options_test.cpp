@@ -71,6 +71,7 @@ attn_attention_args as_c(const attn::AttentionArgs& a) {
   c.query_offsets = a.query_offsets;
   c.key_lengths = a.key_lengths;
   copy_quad(c.mask, a.mask);
+  c.mask_columns = a.mask_columns;
   copy_quad(c.bias, a.bias);
   c.bias.dtype = static_cast<std::int32_t>(a.bias.dtype);
   c.bias.head_factors = a.bias.head_factors;

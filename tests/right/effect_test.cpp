@@ -77,6 +77,7 @@ TEST_CASE("effect: every member of AttentionArgs is in the mixtures", "[right][o
       test::Random random(static_cast<std::uint64_t>(7000 + round));
       test::RandomProblem p(random, path);
       if (round % 10 == 0) p.vary_bias(random);
+      if (round % 10 == 1) p.vary_mask_columns(random);
       add(covered, p.args());
     }
   CHECK(uncovered(covered) == "");

@@ -30,6 +30,8 @@ template <class T>
 std::vector<OptionInput> bias_of(const std::vector<T>& bias, std::size_t count) {
   return {input("bias", bias, count, [](AttentionArgs& a, const void* x) { a.bias.data = x; })};
 }
+// Columns of a mask of the last keys: a tenth, so that of many keys whole blocks stand before them.
+int64_t few_columns(const OptionMemory& m) { return (m.keys + 9) / 10; }
 std::size_t matrix(const OptionMemory& m) { return static_cast<std::size_t>(m.rows * m.keys); }
 
 void spoil_bias(OptionMemory& m) { m.bias[m.bias.size() / 2] = std::numeric_limits<float>::quiet_NaN(); }
@@ -271,6 +273,34 @@ void add_int8(std::vector<Option>& list) {
   list.push_back({"q8_0", set_q8_0, nullptr, [](OptionMemory& m) { m.q8_0[4].scale.bits = 0x7fff; }});
 }
 
+void add_mask_columns(std::vector<Option>& list) {
+  list.push_back(
+      {"mask_columns",
+       [](Problem& p, OptionMemory& m) {
+         p.args.mask_columns = few_columns(m);
+         p.args.mask = {m.mask.data(), 0, m.rows * few_columns(m), few_columns(m), 1};
+       },
+       [](const OptionMemory& m) { return mask_of(m, static_cast<std::size_t>(heads * m.rows * few_columns(m))); }});
+  list.push_back(
+      {"mask_columns, transposed, of fewer keys",
+       [](Problem& p, OptionMemory& m) {
+         p.args.mask_columns = m.keys / 2;
+         p.args.mask = {m.mask.data(), 0, 0, 1, m.rows};
+         p.args.key_lengths = m.lengths.data();
+       },
+       [](const OptionMemory& m) { return mask_of(m, static_cast<std::size_t>(m.rows * (m.keys / 2))); }});
+  list.push_back(
+      {"mask_columns, packed",
+       [](Problem& p, OptionMemory& m) {
+         p.args.mask_columns = few_columns(m);
+         p.args.mask = {m.mask.data(), m.rows * few_columns(m), 0, few_columns(m), 1};
+         p.args.cu_query_lengths = m.cu_queries.data();
+         p.args.cu_key_lengths = m.cu_keys.data();
+         p.want_weights();
+       },
+       [](const OptionMemory& m) { return mask_of(m, static_cast<std::size_t>(items * m.rows * few_columns(m))); }});
+}
+
 // ---- Members ----
 
 // A new one does not compile here until it has a name, and then the coverage tests ask for its option.
@@ -443,6 +473,7 @@ const std::vector<Option>& options() {
     add_keys(all);
     add_types_and_results(all);
     add_int8(all);
+    add_mask_columns(all);
     return all;
   }();
   return list;

@@ -6,36 +6,14 @@
 #include <limits>
 
 #include "support/compare.hpp"
+#include "support/random_strides.hpp"
 
 namespace test {
 namespace {
 
 using std::int64_t;
 
-bool third(Random& random) { return random.integer(0, 2) == 0; }
-
 attn::DType half_type(Random& random) { return random.flip() ? attn::DType::f16 : attn::DType::bf16; }
-
-// Four strides of a mask or bias: dense, broadcast, transposed, or walked backwards. `start` is where element 0 stands.
-template <class Quad>
-void choose_strides(Random& random, Quad& x, const int64_t (&sizes)[4], int64_t& count, int64_t& start) {
-  int64_t* strides[4] = {&x.batch_stride, &x.head_stride, &x.row_stride, &x.column_stride};
-  int order[4] = {3, 2, 1, 0};
-  if (third(random)) std::swap(order[0], order[random.integer(1, 3)]);
-  count = 1;
-  start = 0;
-  for (const int i : order) {
-    if (sizes[i] <= 1) {
-      *strides[i] = random.pick(std::vector<int64_t>{0, 999, -3});
-    } else if (!third(random)) {
-      const int64_t stride = count + (i != 3 && random.flip() ? random.integer(0, 5) : 0);
-      const bool backward = random.integer(0, 5) == 0;
-      *strides[i] = backward ? -stride : stride;
-      if (backward) start += (sizes[i] - 1) * stride;
-      count += (sizes[i] - 1) * stride;
-    }
-  }
-}
 
 }  // namespace
 

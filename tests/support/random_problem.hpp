@@ -40,6 +40,8 @@ class RandomProblem {
   // Gives the bias, or a new one, in any type, with factors or not: of any values, of 0 and -inf, or of rows of both
   // kinds. An extra step, likewise.
   void vary_bias(Random& random);
+  // Puts a mask of the last keys alone, and mask_columns, in place of the mask there is. An extra step, likewise.
+  void vary_mask_columns(Random& random);
   // Fills all that no query may see with poison: rows of K and V, elements of the bias, rows of Q without keys, and
   // what stands between the rows.
   void spoil_unseen(float poison);
