@@ -85,9 +85,10 @@ void attend(
   if (!scratch.multiplied) score_block<Lanes>(queries, keys, visible, scratch);
   block_softmax<Lanes>(queries.count, visible, rule, scratch.scores, block);
   if (keys.value_scales) return weigh_scaled_values<Lanes>(queries.count, keys, visible, scratch, block);
+  if (keys.bf16_weights) round_weights<Lanes>(queries.count, visible, scratch.scores, scratch.weights);
   weigh_values<Lanes>(
-      {queries.count, scratch.scores, keys, visible, block.output, block.output_stride,
-       strip_columns<Lanes>(keys, keys.own_keys ? 1 : queries.count)});
+      {queries.count, keys.bf16_weights ? scratch.weights : scratch.scores, keys, visible, block.output,
+       block.output_stride, strip_columns<Lanes>(keys, keys.own_keys ? 1 : queries.count)});
 }
 
 // M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes

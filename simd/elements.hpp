@@ -96,10 +96,23 @@ struct Element<paired_bf16> {
     return I == 0 ? x.high_bf16() : x.low_bf16();
   }
 };
+// Packed values under bf16 weights.
+struct paired_float {
+  float value;
+};
+template <>
+struct Element<paired_float> {
+  template <class Lanes>
+  static Lanes load(const paired_float* p) {
+    return Lanes::load(&p->value);
+  }
+};
 template <class T>
 inline constexpr bool is_paired = false;
 template <>
 inline constexpr bool is_paired<paired_bf16> = true;
+template <>
+inline constexpr bool is_paired<paired_float> = true;
 
 template <>
 struct Element<std::int8_t> {
@@ -137,9 +150,9 @@ inline auto with_type(const void* p, DType type, const F& f) {
   __builtin_unreachable();
 }
 
-// The same of keys, which are bf16 if they go in pairs.
+// The same of keys, or of values under bf16 weights: bf16 if they go in pairs.
 template <class F>
-inline auto with_key_type(const void* p, DType type, bool pairs, const F& f) {
+inline auto with_paired_type(const void* p, DType type, bool pairs, const F& f) {
   return pairs ? f(static_cast<const paired_bf16*>(p)) : with_type(p, type, f);
 }
 

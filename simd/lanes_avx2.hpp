@@ -202,6 +202,15 @@ inline __m256 canonical_nan8(__m256 x) {
 }
 inline Avx2Lanes canonical_nan(Avx2Lanes x) { return {canonical_nan8(x.lo), canonical_nan8(x.hi)}; }
 
+inline __m256 round_to_bf16_8(__m256 x) {
+  const __m256i u = _mm256_castps_si256(x), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+  const __m256i up = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+  const __m256 rounded = _mm256_castsi256_ps(_mm256_and_si256(up, _mm256_set1_epi32(-65536)));
+  const __m256 nan = _mm256_castsi256_ps(_mm256_set1_epi32(0x7fc00000));
+  return _mm256_blendv_ps(rounded, nan, _mm256_cmp_ps(x, x, _CMP_UNORD_Q));
+}
+inline Avx2Lanes round_to_bf16(Avx2Lanes x) { return {round_to_bf16_8(x.lo), round_to_bf16_8(x.hi)}; }
+
 inline __m256 scale_by_power8(__m256 x, __m256 shifted) {
   const __m256i exponent = _mm256_slli_epi32(_mm256_castps_si256(shifted), 23);
   return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_add_epi32(exponent, _mm256_set1_epi32(0x3f800000))));

@@ -122,6 +122,14 @@ inline Avx512Lanes canonical_nan(Avx512Lanes x) {
   return {_mm512_castsi512_ps(_mm512_mask_set1_epi32(_mm512_castps_si512(x.v), nan, 0x7fc00000))};
 }
 
+inline Avx512Lanes round_to_bf16(Avx512Lanes x) {
+  const __m512i u = _mm512_castps_si512(x.v), odd = _mm512_and_si512(_mm512_srli_epi32(u, 16), _mm512_set1_epi32(1));
+  const __m512i up = _mm512_add_epi32(u, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7fff)));
+  const __m512i rounded = _mm512_and_si512(up, _mm512_set1_epi32(-65536));
+  const __mmask16 nan = _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q);
+  return {_mm512_castsi512_ps(_mm512_mask_set1_epi32(rounded, nan, 0x7fc00000))};
+}
+
 inline Avx512Lanes scale_by_power(Avx512Lanes x, Avx512Lanes n, Avx512Lanes) { return {_mm512_scalef_ps(x.v, n.v)}; }
 
 inline bool any_nan(Avx512Lanes x) { return _mm512_cmp_ps_mask(x.v, x.v, _CMP_UNORD_Q) != 0; }

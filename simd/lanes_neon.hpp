@@ -198,6 +198,16 @@ inline NeonLanes canonical_nan(NeonLanes x) {
   return x;
 }
 
+inline NeonLanes round_to_bf16(NeonLanes x) {
+  const float32x4_t nan = vreinterpretq_f32_u32(vdupq_n_u32(0x7fc00000u));
+  for (auto& q : x.v) {
+    const uint32x4_t u = vreinterpretq_u32_f32(q), odd = vandq_u32(vshrq_n_u32(u, 16), vdupq_n_u32(1));
+    const uint32x4_t up = vaddq_u32(u, vaddq_u32(odd, vdupq_n_u32(0x7fff)));
+    q = vbslq_f32(vceqq_f32(q, q), vreinterpretq_f32_u32(vandq_u32(up, vdupq_n_u32(0xffff0000u))), nan);
+  }
+  return x;
+}
+
 inline NeonLanes scale_by_power(NeonLanes x, NeonLanes, NeonLanes shifted) {
   for (int i = 0; i < 4; ++i) {
     const int32x4_t exponent = vshlq_n_s32(vreinterpretq_s32_f32(shifted.v[i]), 23);

@@ -4,6 +4,7 @@
 //
 // with a = query rows and b = a panel of keys [head_dim, keys] for the scores,
 //      a = weights    and b = a strip of values [keys, columns] for the output.
+// For weights and values in bf16 the chain goes k = 1, 0, 3, 2, ...; a last k without a partner comes alone.
 // A tile's shape, the packing and the order of the tiles change no chain, so they change no bit.
 #pragma once
 
@@ -63,20 +64,26 @@ void multiply_tile(const Product& p) {
 #pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::zero();
   }
-  for (std::ptrdiff_t k = 0; k < p.depth; ++k, ++a, b += b_stride) {
+  const auto add = [&](const float* weight, const T* from, std::ptrdiff_t k) {
     Lanes column[Vectors];
-    if (From != Source::packed && fetch_ahead) prefetch_row(b, b_stride, 16 * Vectors);
+    if (From != Source::packed && fetch_ahead) prefetch_row(from, b_stride, 16 * Vectors);
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v)
-      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? load_tail<Lanes>(p, b + 16 * v, k)
-                                                                    : load<Lanes>(b + 16 * v);
+      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? load_tail<Lanes>(p, from + 16 * v, k)
+                                                                    : load<Lanes>(from + 16 * v);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
-      const Lanes row = Lanes::set1(a[r * a_stride]);
+      const Lanes row = Lanes::set1(weight[r * a_stride]);
 #pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) acc[r][v] = fma(row, column[v], acc[r][v]);
     }
+  };
+  std::ptrdiff_t k = 0;
+  for (; is_paired<T> && k + 2 <= p.depth; k += 2, a += 2, b += 2 * b_stride) {
+    add(a + 1, b + b_stride, k + 1);
+    add(a, b, k);
   }
+  for (; k < p.depth; ++k, ++a, b += b_stride) add(a, b, k);
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8

@@ -222,7 +222,7 @@ void score_rows(const Queries& q, KeysInPlace<T> keys, KeySpan seen, float* scor
 // All rows against the keys of a span of one piece: k.keys stands at its key 0, as `scores` does.
 template <class Lanes>
 void score_piece(const Queries& q, const KeyBlock& k, KeySpan seen, float* scores) {
-  with_key_type(k.keys, k.key_type, k.pairs, [&](const auto* first) {
+  with_paired_type(k.keys, k.key_type, k.pairs, [&](const auto* first) {
     if (!k.own_keys) return score_rows<Lanes>(q, KeysInPlace{first, k.key_stride, k.fetch_ahead}, seen, scores);
     std::ptrdiff_t r = 0;
     const std::ptrdiff_t count = seen.end - seen.begin, width = Lanes::Keys::width;

@@ -14,7 +14,8 @@ namespace {
 // Rows of values in place that are multiplied at a time, if they are in a cache: 64 were 5 to 15 % faster than 16.
 inline constexpr std::ptrdiff_t cached_rows = 64;
 
-// output[r][e] = sum over the visible keys j, in order, of weights[r][j] * v[j][e].
+// output[r][e] = sum over the visible keys j, in order, of weights[r][j] * v[j][e]. bf16 weights: in pairs of keys, of
+// which the second comes first; a key whose partner is not visible stands alone.
 struct Weighting {
   std::ptrdiff_t rows;
   const float* weights;  // [rows, score_stride]
@@ -85,9 +86,10 @@ std::ptrdiff_t strip_columns(const KeyBlock& k, std::ptrdiff_t rows) {
                    : shared(in_place_vectors<Lanes>(3));
 }
 
-// The columns of one strip from e on (+)= the sum over the keys of a span, for rows r .. r + rows.
+// The columns of one strip from e on (+)= the sum over the keys of a span, for rows r .. r + rows. In pairs it begins
+// with a whole one.
 template <class Lanes>
-void multiply_values(
+void multiply_span(
     const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, KeySpan span, bool accumulate) {
   const KeyBlock& k = w.keys;
   const std::ptrdiff_t columns = min(w.strip, k.value_dim - e), vectors = (columns + 15) / 16;
@@ -106,13 +108,34 @@ void multiply_values(
   if (k.packed) {
     p.b_stride = 16 * vectors;
     p.b = static_cast<const float*>(k.values) + e * k.count + span.begin * p.b_stride;
+    if (k.bf16_weights) return multiply<Lanes, Source::packed, paired_float>(rows, vectors, p);
     return multiply<Lanes, Source::packed>(rows, vectors, p);
   }
-  with_type(k.values, k.value_type, [&](const auto* values) {
+  with_paired_type(k.values, k.value_type, k.bf16_weights, [&](const auto* values) {
     const auto* const strip = values + r * k.next_values + span.begin * k.value_stride + e;
     p.b = strip;
     multiply_in_place<Lanes>(strip, rows, vectors, e + columns >= 16, p);
   });
+}
+
+// The same of any span.
+template <class Lanes>
+void multiply_values(
+    const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, KeySpan span, bool accumulate) {
+  if (w.keys.bf16_weights && span.begin % 2 != 0 && span.begin < span.end) {
+    multiply_span<Lanes>(w, e, r, rows, {span.begin, span.begin + 1}, accumulate);
+    if (++span.begin == span.end) return;
+    accumulate = true;
+  }
+  multiply_span<Lanes>(w, e, r, rows, span, accumulate);
+}
+
+// weights[r][j] = scores[r][j] rounded to bf16, in the vectors that hold keys which the row sees.
+template <class Lanes>
+void round_weights(std::ptrdiff_t rows, const Visible& v, const float* scores, float* weights) {
+  for (std::ptrdiff_t r = 0; r < rows; ++r)
+    for (std::ptrdiff_t j = v.begin[r] / 16 * 16; j < v.end[r]; j += 16)
+      round_to_bf16(Lanes::load(scores + r * score_stride + j)).store(weights + r * score_stride + j);
 }
 
 inline void clear(const Weighting& w) {
@@ -164,6 +187,8 @@ void weigh_chunk(const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, KeySpan
     common = {max(common.begin, v.begin[i]), min(common.end, v.end[i])};
     first = min(first, v.begin[i]);
   }
+  // A row may see both keys of a pair that others see one of.
+  if (w.keys.bf16_weights) common = {round_up(common.begin, 2), common.end / 2 * 2};
   if (common.begin >= common.end) common = {chunk.end, chunk.end};  // none: each row alone
   const bool edges = max(first, chunk.begin) < common.begin || common.begin == common.end;
   for (std::ptrdiff_t i = r; edges && i < r + rows; ++i) {
@@ -181,12 +206,13 @@ template <class Lanes>
 void weigh_common_values(const Weighting& w, KeySpan seen, std::ptrdiff_t chunk) {
   const std::ptrdiff_t together = w.keys.own_keys ? 1 : Lanes::tile_rows;
   const std::ptrdiff_t pass = w.keys.own_keys ? 1 : w.rows;  // rows whose values are read together
+  const std::ptrdiff_t begin = seen.begin / 2 * 2;  // so that a chunk ends with a whole pair
   for (std::ptrdiff_t first = 0; first < w.rows; first += pass)
-    for (std::ptrdiff_t key = seen.begin; key < seen.end; key += chunk)
+    for (std::ptrdiff_t key = begin; key < seen.end; key += chunk)
       for (std::ptrdiff_t e = 0; e < w.keys.value_dim; e += w.strip)
         for (std::ptrdiff_t r = first; r < first + pass; r += together)
           multiply_values<Lanes>(
-              w, e, r, min(together, w.rows - r), {key, min(key + chunk, seen.end)}, key > seen.begin);
+              w, e, r, min(together, w.rows - r), {max(key, seen.begin), min(key + chunk, seen.end)}, key > begin);
 }
 
 // Under a mask only values that are known to be finite are multiplied by the weight 0 of an excluded key: that adds

@@ -88,7 +88,6 @@ Status served(const AttentionArgs& a) noexcept {
   const auto no = [](const char* name) { return Status(StatusCode::unsupported, "%s is not served yet", name); };
   if (a.key_layout != KeyLayout::rows) return no("key_layout");
   if (a.page_table) return no("page_table");
-  if (a.bf16_weights) return no("bf16_weights");
   return {};
 }
 
@@ -146,6 +145,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   if (Status s = served(a); !s.ok()) return s;
   if (Status s = scales(a); !s.ok()) return s;
   if (Status s = mask_columns(a); !s.ok()) return s;
+  if (Status s = bf16_weights(a, path); !s.ok()) return s;
 
   // Without a query row nothing is read; without a value column no value is.
   const bool packed = a.cu_query_lengths != nullptr;

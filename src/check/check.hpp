@@ -25,6 +25,9 @@ Status cumulative(
 // Does the mask have so many columns?
 Status mask_columns(const AttentionArgs& args) noexcept;
 
+// bf16_weights: with values of bf16, on the streaming path.
+Status bf16_weights(const AttentionArgs& args, Path path) noexcept;
+
 // The whole of AttentionArgs but the workspace: sizes, pointers, strides, overlap, options, and what `path` serves.
 // `path` is blas or streaming.
 Status attention(const AttentionArgs& args, Path path) noexcept;

@@ -97,6 +97,7 @@ simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, 
   b.count = keys.end - keys.begin;
   b.value_dim = p.value_dim;
   b.pairs = p.pairs();
+  b.bf16_weights = p.bf16_weights;
   if (packed) {
     b.packed = true;
     b.keys = packed->keys + keys.begin * p.head_dim;

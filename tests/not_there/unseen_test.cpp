@@ -31,6 +31,7 @@ TEST_CASE("unseen: poison that no query may see changes nothing", "[not_there][m
     test::RandomProblem p(random, path, round % 20 == 0);
     if (round % 2 == 1) p.vary_bias(random);
     if (round % 5 == 2) p.vary_mask_columns(random);
+    if (round % 4 >= 2) p.weigh_in_bf16();
     p.args().scores = {};  // those before the bias tell of excluded keys, too
     INFO("round " << round << ": " << test::describe(p.args()));
     const std::vector<std::uint32_t> want = p.results();
@@ -54,6 +55,7 @@ TEST_CASE("unseen: a NaN that is seen spoils its rows, and no other", "[not_ther
     test::RandomProblem p(random, path, round % 20 == 0);
     if (round % 2 == 1) p.vary_bias(random);
     if (round % 5 == 2) p.vary_mask_columns(random);
+    if (round % 4 >= 2) p.weigh_in_bf16();
     INFO("round " << round << ": " << test::describe(p.args()));
     const std::vector<std::uint32_t> clean = p.results();
     REQUIRE(!clean.empty());

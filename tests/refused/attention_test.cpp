@@ -400,3 +400,17 @@ TEST_CASE("error: weights and scores of a packed batch have the rows of all sequ
     }
   }
 }
+
+TEST_CASE("error: bf16_weights need values of bf16, and the streaming path", "[refused][attention][error]") {
+  for (const attn::DType type : {attn::DType::f32, attn::DType::f16})
+    check_all({{"value.dtype", std::to_string(static_cast<int>(type)), [type](AttentionArgs& a) {
+                  a.value.dtype = type;
+                  a.bf16_weights = true;
+                }}});
+  const auto set = [](AttentionArgs& a) {
+    a.value.dtype = attn::DType::bf16;
+    a.bf16_weights = true;
+  };
+  for (const Path path : test::paths())
+    if (path == Path::blas) check_refused({"bf16_weights", "true", set}, path, StatusCode::unsupported);
+}

@@ -45,6 +45,7 @@ std::string uncovered(const std::set<std::string>& covered) {
 TEST_CASE("effect: every option changes the result, and rightly", "[right][options]") {
   const Path path = GENERATE(from_range(test::paths()));
   for (const test::Option& option : test::options()) {
+    if (path == Path::blas && option.streaming_only) continue;
     OptionMemory memory(20, 40);
     test::Random random(31);
     Problem p(test::option_shape(20, 40), random);
@@ -78,6 +79,7 @@ TEST_CASE("effect: every member of AttentionArgs is in the mixtures", "[right][o
       test::RandomProblem p(random, path);
       if (round % 10 == 0) p.vary_bias(random);
       if (round % 10 == 1) p.vary_mask_columns(random);
+      if (round % 10 == 2) p.weigh_in_bf16();
       add(covered, p.args());
     }
   CHECK(uncovered(covered) == "");

@@ -2,10 +2,12 @@
 // instruction for pairs of bf16 compute it. Against a chain written here.
 #include <cmath>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "support/catch.hpp"
 #include "support/compare.hpp"
+#include "support/hashes.hpp"
 #include "support/isas.hpp"
 #include "support/problem.hpp"
 
@@ -68,4 +70,26 @@ TEST_CASE("pairs: scores of bf16 are a chain over the columns 1, 0, 3, 2", "[sam
       }
     }
   CHECK(told_apart > scores / 100);  // else the order 0, 1, 2, ... would pass, too
+}
+
+TEST_CASE("pairs: have the bits that they had", "[same_bits][attention][hashes]") {
+  for (const bool bf16_weights : {false, true})
+    for (const int64_t rows : {5, 60}) {
+      test::Random random(94);
+      const int64_t heads = 2, keys = 600, dim = 67, columns = 37;
+      Problem p({1, heads, 1, rows, keys, dim, columns}, random);
+      const std::vector<std::uint16_t> q = draw(random, heads * rows * dim), k = draw(random, keys * dim),
+                                       v = draw(random, keys * columns);
+      p.args.query = {q.data(), attn::DType::bf16, 0, rows * dim, dim};
+      p.args.key = {k.data(), attn::DType::bf16, 0, 0, dim};
+      p.args.value = {v.data(), attn::DType::bf16, 0, 0, columns};
+      p.args.path = attn::Path::streaming;
+      p.args.causal = true;
+      p.args.bf16_weights = bf16_weights;
+      p.want_scores(attn::ScoresStage::scaled);
+      REQUIRE(p.check() == "");
+      const std::string name = bf16_weights ? "pairs/bf16 weights, " : "pairs/bf16, ";
+      const std::uint64_t hash = test::Hash().add(p.results()).value();
+      CHECK(test::hash_difference(name + std::to_string(rows) + " rows", hash) == "");
+    }
 }

@@ -155,6 +155,7 @@ TEST_CASE("split: items, sequences and rows alone have the same bits", "[same_bi
     test::Random random(static_cast<std::uint64_t>(15000 + round));
     test::RandomProblem p(random, attn::Path::streaming, round % 20 == 0);
     if (round % 2 == 1) p.vary_bias(random);
+    if (round % 4 >= 2) p.weigh_in_bf16();
     INFO("round " << round << ": " << test::describe(p.args()));
     REQUIRE(!p.results().empty());
     const Whole whole(p);

@@ -301,6 +301,16 @@ void add_mask_columns(std::vector<Option>& list) {
        [](const OptionMemory& m) { return mask_of(m, static_cast<std::size_t>(items * m.rows * few_columns(m))); }});
 }
 
+void add_bf16_weights(std::vector<Option>& list) {
+  Option option{"bf16 weights", [](Problem& p, OptionMemory& m) {
+                  store_inputs(p, m.bf16, DType::bf16);
+                  p.args.bf16_weights = true;
+                }};
+  option.spoil = [](OptionMemory& m) { m.bf16[5] = 0x7fff; };
+  option.streaming_only = true;
+  list.push_back(option);
+}
+
 // ---- Members ----
 
 // A new one does not compile here until it has a name, and then the coverage tests ask for its option.
@@ -474,6 +484,7 @@ const std::vector<Option>& options() {
     add_types_and_results(all);
     add_int8(all);
     add_mask_columns(all);
+    add_bf16_weights(all);
     return all;
   }();
   return list;

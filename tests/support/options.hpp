@@ -48,6 +48,7 @@ struct Option {
   std::vector<OptionInput> (*reads)(const OptionMemory&) = nullptr;
   void (*spoil)(OptionMemory&) = nullptr;  // puts a NaN into what it reads, where a query sees it
   bool changes_output = true;  // by more than rounding
+  bool streaming_only = false;  // Path::blas refuses it
 };
 
 const std::vector<Option>& options();

@@ -74,7 +74,8 @@ std::string describe(const attn::AttentionArgs& a) {
   std::snprintf(
       line, sizeof line,
       "path %s B=%lld H=%lld/%lld Tq=%lld Tk=%lld D=%lld Dv=%lld scale=%g causal=%d alignment=%d window=%lld,%lld "
-      "offset=%lld length=%lld mask=%d,%lld bias=%d%d%d softcap=%g alibi=%d sinks=%d packed=%d types=%d%d%d%d%d%d",
+      "offset=%lld length=%lld mask=%d,%lld bias=%d%d%d softcap=%g alibi=%d sinks=%d packed=%d types=%d%d%d%d%d%d "
+      "bf16_weights=%d",
       name_of(a.path), number(a.batch), number(a.query_heads), number(a.kv_heads), number(a.query_length),
       number(a.key_length), number(a.head_dim), number(a.value_dim), static_cast<double>(a.scale), a.causal,
       static_cast<int>(a.alignment), number(a.window_left), number(a.window_right),
@@ -83,7 +84,7 @@ std::string describe(const attn::AttentionArgs& a) {
       a.bias.head_factors != nullptr, static_cast<double>(a.softcap), a.alibi_slopes != nullptr, a.sinks != nullptr,
       a.cu_query_lengths != nullptr, static_cast<int>(a.query.dtype), static_cast<int>(a.key.dtype),
       static_cast<int>(a.value.dtype), static_cast<int>(a.output.dtype), static_cast<int>(a.weights.dtype),
-      static_cast<int>(a.scores.dtype));
+      static_cast<int>(a.scores.dtype), a.bf16_weights);
   return line;
 }
 
@@ -156,8 +157,8 @@ std::string Problem::check() {
   const double keys = static_cast<double>(args.key_length);
   // A value that is broadcast over the keys is added again and again with the same error.
   const double sum_of_keys = args.value.row_stride == 0 ? keys / 2 : std::sqrt(keys) / 4;
-  // Weights that are rounded to bf16, with 8 bits: half a unit in the last place.
-  const double rounded_weights = args.bf16_weights ? 0x1p-9 : 0;
+  // Weights that are rounded to bf16, whose eight bits are 2^-7 apart at 1: half of that.
+  const double rounded_weights = args.bf16_weights ? 0x1p-8 : 0;
   const double tolerance = want.score_error + (3 + sum_of_keys) * u;
   const std::vector<float> got = gather(args.output, result_dims(args, args.value_dim));
   const double bound_of_output = (tolerance + rounded_weights) * want.largest_value;

@@ -42,6 +42,9 @@ class RandomProblem {
   void vary_bias(Random& random);
   // Puts a mask of the last keys alone, and mask_columns, in place of the mask there is. An extra step, likewise.
   void vary_mask_columns(Random& random);
+  // Weights are rounded to bf16, values are bf16; on the streaming path. An extra step that draws nothing, before any
+  // that stores values in another way.
+  void weigh_in_bf16();
   // Fills all that no query may see with poison: rows of K and V, elements of the bias, rows of Q without keys, and
   // what stands between the rows.
   void spoil_unseen(float poison);
