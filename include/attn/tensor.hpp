@@ -22,7 +22,8 @@ inline constexpr DType dtype_of<std::int8_t> = DType::i8;
 template <>
 inline constexpr DType dtype_of<q8_0> = DType::q8_0;
 
-// A [batch, heads, rows, columns] tensor. Strides are in elements; columns are contiguous.
+// A [batch, heads, rows, columns] tensor. Strides are in elements; columns are contiguous. What stands transposed, as
+// values do in ggml's caches without flash attention, is turned first (tests/examples/transposed_values.cpp).
 // Element (b, h, r, c) is data[b * batch_stride + h * head_stride + r * row_stride + c].
 // A stride of 0 broadcasts; the stride of a dimension of size 1 is never used. Any alignment that suits the element.
 // data may be null where the tensor has no elements.
