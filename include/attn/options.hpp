@@ -38,7 +38,9 @@ inline void pytorch(AttentionArgs& args, bool is_causal = false, float scale = 0
 //                    page_block_size, head_dim), page_length = page_block_size, page_count = num_blocks, key_length =
 //                    blocks * page_block_size. A page_block_size is a multiple of 256 there; here 256, 512, 1024, ...
 //   cache_batch_idx  is a page_table of one page for each item, if the cache's capacity is a length that a page may
-//   have rotary_cos, rotary_sin   not here: turn queries and keys before
+//   have
+//
+// Rotary embeddings (rotary_cos, rotary_sin) are not here: turn queries and keys before the call.
 //
 // Sets causal, window_left, window_right (0 if causal, whatever is given), alignment, query_offsets, softcap, scale,
 // alibi_slopes ([query_heads], must outlive the call of attention()).
