@@ -59,13 +59,11 @@ struct Block {
     }
   }
 
-  void pack_keys() {
-    kernels.pack_keys(keys.data(), DType::f32, queries.head_dim, key_block, queries.head_dim, packed_keys.data());
+  attn::simd::PackedRows rows_of(bench::Floats& x) {
+    return {x.data(), DType::f32, queries.head_dim, key_block, queries.head_dim, key_block};
   }
-  bool pack_values() {
-    return kernels.pack_values(
-        values.data(), DType::f32, queries.head_dim, key_block, queries.head_dim, packed_values.data());
-  }
+  void pack_keys() { kernels.pack_keys(rows_of(keys), packed_keys.data()); }
+  bool pack_values() { return kernels.pack_values(rows_of(values), packed_values.data()); }
   attn::simd::Visible visible() const { return {begin.data(), end.data(), nullptr}; }
   attn::simd::Scratch scratch() { return {scores.data(), nullptr, {}, false}; }
   attn::simd::State state() { return {max.data(), sum.data(), output.data(), queries.head_dim, overflowed.data()}; }

@@ -22,6 +22,8 @@ struct Extras {
   std::vector<std::uint8_t> mask;
   std::vector<float> bias, slopes, sums, weights;
   std::vector<std::uint16_t> key, value;
+  std::vector<float> page_keys, page_values;
+  std::vector<std::int32_t> page_table;
 };
 
 struct Option {
@@ -51,6 +53,31 @@ void store_half(AttentionArgs& a, Extras& x) {
   a.key.data = x.key.data();
   a.value.data = x.value.data();
   a.key.dtype = a.value.dtype = Type;
+}
+
+// Pages of so many rows [page, KV head, row], in an order that no prefetcher foresees.
+template <std::int64_t Rows>
+void lay_in_pages(AttentionArgs& a, Extras& x) {
+  const std::int64_t each = a.key_length / Rows, count = a.batch * each;
+  for (std::int64_t i = 0; i < count; ++i) x.page_table.push_back(static_cast<std::int32_t>(i * 1000003 % count));
+  const auto lay = [&](attn::Tensor& t, std::vector<float>& pages, std::int64_t columns) {
+    pages.resize(static_cast<std::size_t>(count * a.kv_heads * Rows * columns));
+    for (std::int64_t b = 0; b < a.batch; ++b)
+      for (std::int64_t h = 0; h < a.kv_heads; ++h)
+        for (std::int64_t j = 0; j < a.key_length; ++j) {
+          const std::int64_t page = x.page_table[static_cast<std::size_t>(b * each + j / Rows)];
+          const float* const row =
+              static_cast<const float*>(t.data) + b * t.batch_stride + h * t.head_stride + j * t.row_stride;
+          std::copy_n(row, columns, pages.begin() + ((page * a.kv_heads + h) * Rows + j % Rows) * columns);
+        }
+    t = attn::bhtd(static_cast<const float*>(pages.data()), a.kv_heads, Rows, columns);
+  };
+  lay(a.key, x.page_keys, a.head_dim);
+  lay(a.value, x.page_values, a.value_dim);
+  a.page_table = x.page_table.data();
+  a.page_table_stride = each;
+  a.page_length = Rows;
+  a.page_count = count;
 }
 
 const Option options[] = {
@@ -135,6 +162,9 @@ const Option options[] = {
     {"bf16", "decode4k", store_half<attn::DType::bf16>},
     {"f16", "decode4k", store_half<attn::DType::f16>},
     {"bf16", "prefill/T512", store_half<attn::DType::bf16>},
+    {"pages16", "decode4k", lay_in_pages<16>},
+    {"pages64", "decode4k", lay_in_pages<64>},
+    {"pages16", "prefill4k", lay_in_pages<16>},
 };
 
 bench::Work work_of(const Option& option, const bench::AttentionRow& row) {

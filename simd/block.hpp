@@ -74,7 +74,8 @@ template <class Lanes>
     }
     const KeyBlock group = group_of_values(keys, g);
     weigh_values<Lanes>(
-        {rows, scratch.weights, group, v, block.output + e, block.output_stride, strip_columns<Lanes>(group, rows)});
+        {rows, scratch.weights, group, v, block.output + e, block.output_stride, strip_columns<Lanes>(group, rows),
+         Paging(group, group.value_pages, group.value_type, group.value_stride)});
   }
 }
 
@@ -88,7 +89,8 @@ void attend(
   if (keys.bf16_weights) round_weights<Lanes>(queries.count, visible, scratch.scores, scratch.weights);
   weigh_values<Lanes>(
       {queries.count, keys.bf16_weights ? scratch.weights : scratch.scores, keys, visible, block.output,
-       block.output_stride, strip_columns<Lanes>(keys, keys.own_keys ? 1 : queries.count)});
+       block.output_stride, strip_columns<Lanes>(keys, keys.own_keys ? 1 : queries.count),
+       Paging(keys, keys.value_pages, keys.value_type, keys.value_stride)});
 }
 
 // M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes

@@ -74,6 +74,9 @@ struct Queries {
   std::ptrdiff_t head_dim = 0;
 };
 
+// Keys and values in place are fetched at most so many rows ahead.
+inline constexpr std::ptrdiff_t most_rows_ahead = 192;
+
 // At most key_block keys and their values. Pointers stand at the block's first key.
 struct KeyBlock {
   // Made by pack_keys and pack_values (float), or read in place.
@@ -98,10 +101,13 @@ struct KeyBlock {
   bool values_finite = false;
 
   // In place, keys and values in pages: page i of the block has page_keys of them (16 to 512) at key_pages[i] and
-  // value_pages[i], and `keys` and `values` are not used. Null: one piece.
+  // value_pages[i], and `keys` and `values` are not used. Null: one piece. Behind the block's pages stand those that
+  // are read next, as many as hold most_rows_ahead + 16 keys: they are only fetched ahead, and may be anywhere.
   const void* const* key_pages = nullptr;
   const void* const* value_pages = nullptr;
   std::ptrdiff_t page_keys = 0;
+  // Bytes from where a page begins to what is multiplied: to a group of the columns of q8_0.
+  std::ptrdiff_t page_offset = 0;
   // In place: keys in panels [head_dim, 16] of sixteen keys, key_stride elements apart.
   bool panels = false;
   // bf16 queries and keys: the chain over the head dimension goes 1, 0, 3, 2, ...
@@ -165,6 +171,23 @@ struct Scratch {
   bool multiplied = false;
 };
 
+// ---- Packing ----
+
+// Rows of keys or values, and the place in a block that they are packed to.
+struct PackedRows {
+  // [count, columns] of `type`, stride elements apart.
+  const void* rows = nullptr;
+  DType type = DType::f32;
+  std::ptrdiff_t stride = 0;
+  std::ptrdiff_t count = 0;
+  std::ptrdiff_t columns = 0;
+  // Rows of the block, and the first of these: a multiple of 16, as is `count` but for the block's last rows.
+  std::ptrdiff_t block_count = 0;
+  std::ptrdiff_t first = 0;
+  // What is read about rows_ahead rows later, fetched row by row; null: what stands there.
+  const void* ahead = nullptr;
+};
+
 // ---- A projection ----
 
 // Weights of a projection are packed into panels of this many columns, whatever the instruction set.
@@ -225,20 +248,15 @@ struct Kernels {
 
   // ---- Packing ----
 
-  // [count, head_dim] -> panels [head_dim, panel_keys]; missing keys of the last panel are 0.
-  void (*pack_keys)(
-      const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim,
-      float* packed);
+  // A block's keys -> panels [head_dim, panel_keys]; missing keys of the last panel are 0.
+  void (*pack_keys)(const PackedRows& keys, float* block);
   // The same of bf16 keys that bf16 queries are multiplied with: the second column of a pair comes first.
-  void (*pack_key_pairs)(
-      const void* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed);
+  void (*pack_key_pairs)(const PackedRows& keys, float* block);
   // to[head_dim] = a row of bf16 queries, negated or not, as the kernels want it for such keys.
   void (*copy_query_pairs)(const void* query, std::ptrdiff_t head_dim, bool negate, float* to);
-  // [count, value_dim] -> strips of panel_keys columns, each [count, columns of the strip rounded up to 16].
-  // Are all values finite?
-  bool (*pack_values)(
-      const void* values, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
-      float* packed);
+  // A block's values -> strips of panel_keys columns, each [block_count, columns of the strip rounded up to 16].
+  // Are all these values finite?
+  bool (*pack_values)(const PackedRows& values, float* block);
 
   // ---- A tile against a block ----
 

@@ -7,6 +7,7 @@
 #include "elements.hpp"
 #include "few.hpp"
 #include "numbers.hpp"
+#include "pieces.hpp"
 #include "prefetch.hpp"
 #include "scales.hpp"
 #include "transpose.hpp"
@@ -14,17 +15,18 @@
 namespace attn::simd {
 namespace {
 
-// The first `count` of sixteen keys [16, head_dim] into a panel [head_dim, 16], whose rows are `width` floats apart;
+// The first `count` of sixteen keys [16, head_dim] into a panel [head_dim, 16], whose rows are panel_keys floats apart;
 // keys from `count` on are 0 and not read.
 template <class Lanes, class T>
 void transpose_into_panel(
-    KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* panel, std::ptrdiff_t width) {
+    KeyRows<T> keys, const T* ahead, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* panel) {
   using Keys = typename Lanes::Keys;
+  constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
   constexpr std::ptrdiff_t columns = columns_of<T, 4>;
   std::ptrdiff_t d = 0, fetched = 0;
   for (; count >= 16 && d + columns <= head_dim; d += columns) {
     for (; fetched * head_dim < 16 * (d + columns); ++fetched)
-      prefetch_row(keys.first + fetched * keys.stride, keys.stride, head_dim);
+      prefetch_row(moved(ahead, fetched * keys.stride), head_dim);
     for (std::ptrdiff_t j = 0; j < 16; j += Keys::width) {
       Keys x[4];
       transpose_rows(keys.at(j * keys.stride + d), keys.step(), x);
@@ -36,21 +38,24 @@ void transpose_into_panel(
         keys, count, d, head_dim, [&](std::ptrdiff_t e, Lanes key) { key.store(panel + e * width); });
 }
 
-// Some columns of keys into the rows of panels [head_dim, width] from `packed` on.
+// Some columns of keys into the rows of panels [head_dim, panel_keys] from `block` on.
 template <class Lanes, class T>
-void pack_columns(
-    KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t columns, std::ptrdiff_t head_dim, float* packed) {
+void pack_columns(const T* rows, const PackedRows& keys, std::ptrdiff_t head_dim, float* block) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  for (std::ptrdiff_t j = 0; j < round_up(count, width); j += 16)
+  const std::ptrdiff_t end = keys.first + keys.count;
+  const std::ptrdiff_t panels_end = round_up(end, end == keys.block_count ? width : 16);
+  const T* ahead = keys.ahead ? as_type_of(rows, keys.ahead) : moved(rows, rows_ahead_of(sizeof(T)) * keys.stride);
+  for (std::ptrdiff_t j = keys.first; j < panels_end; j += 16) {
     transpose_into_panel<Lanes>(
-        KeyRows{keys.first + j * keys.stride, keys.stride}, count - j, columns,
-        packed + j / width * width * head_dim + j % width, width);
+        KeyRows{rows, keys.stride}, ahead, end - j, keys.columns, block + j / width * width * head_dim + j % width);
+    rows = moved(rows, 16 * keys.stride);
+    ahead = moved(ahead, 16 * keys.stride);
+  }
 }
 
 template <class Lanes>
-void pack_key_pairs(
-    const void* keys, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
-  pack_columns<Lanes>(KeyRows{static_cast<const paired_bf16*>(keys), stride}, count, head_dim, head_dim, packed);
+void pack_key_pairs(const PackedRows& keys, float* block) {
+  pack_columns<Lanes>(static_cast<const paired_bf16*>(keys.rows), keys, keys.columns, block);
 }
 
 // to[0, n) = a row of bf16 queries as keys in pairs are multiplied: 1, 0, 3, 2, ...
@@ -61,39 +66,46 @@ void copy_query_pairs(const void* query, std::ptrdiff_t n, bool negate, float* t
   for (std::ptrdiff_t d = 0; negate && d < n; ++d) to[d] = -to[d];
 }
 
+// Group g of the columns of q8_0, as rows of int8.
+inline PackedRows group_of_rows(const PackedRows& blocks, std::ptrdiff_t g) {
+  const Int8Rows rows = group_of_blocks(blocks.rows, blocks.stride, g);
+  PackedRows group = blocks;
+  group.rows = rows.first;
+  group.type = DType::i8;
+  group.stride = rows.stride;
+  group.columns = q8_0_columns;
+  if (blocks.ahead) group.ahead = group_of_blocks(blocks.ahead, blocks.stride, g).first;
+  return group;
+}
+
 // Blocks of q8_0 by groups, as integers.
 template <class Lanes>
-void pack_keys(
-    const void* keys, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* packed) {
-  if (type != DType::q8_0)
-    return with_type(keys, type, [&](const auto* p) {
-      pack_columns<Lanes>(KeyRows{p, stride}, count, head_dim, head_dim, packed);
-    });
-  for (std::ptrdiff_t d = 0; d < head_dim; d += q8_0_columns) {
-    const Int8Rows rows = group_of_blocks(keys, stride, d / q8_0_columns);
-    pack_columns<Lanes>(
-        KeyRows{rows.first, rows.stride}, count, q8_0_columns, head_dim, packed + d * 16 * Lanes::tile_vectors);
-  }
+void pack_keys(const PackedRows& keys, float* block) {
+  const auto pack = [&](const PackedRows& some, float* to) {
+    with_type(some.rows, some.type, [&](const auto* rows) { pack_columns<Lanes>(rows, some, keys.columns, to); });
+  };
+  if (keys.type != DType::q8_0) return pack(keys, block);
+  for (std::ptrdiff_t d = 0; d < keys.columns; d += q8_0_columns)
+    pack(group_of_rows(keys, d / q8_0_columns), block + d * 16 * Lanes::tile_vectors);
 }
 
 // Blocks of q8_0 by groups, one after the other, as if each were values of 32 columns.
 template <class Lanes>
-bool pack_values(
-    const void* values, DType type, std::ptrdiff_t stride, std::ptrdiff_t count, std::ptrdiff_t value_dim,
-    float* packed) {
+bool pack_values(const PackedRows& values, float* block) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
-  for (std::ptrdiff_t e = 0; type == DType::q8_0 && e < value_dim; e += q8_0_columns) {
-    const Int8Rows rows = group_of_blocks(values, stride, e / q8_0_columns);
-    pack_values<Lanes>(rows.first, DType::i8, rows.stride, count, q8_0_columns, packed + e * count);
+  if (values.type == DType::q8_0) {
+    for (std::ptrdiff_t e = 0; e < values.columns; e += q8_0_columns)
+      pack_values<Lanes>(group_of_rows(values, e / q8_0_columns), block + e * values.block_count);
+    return true;
   }
-  if (type == DType::q8_0) return true;
   Lanes zeros = Lanes::zero();  // see finite.hpp
-  with_type(values, type, [&](const auto* p) {
-    for (std::ptrdiff_t e = 0; e < value_dim; e += width) {
-      const std::ptrdiff_t columns = min(width, value_dim - e);
-      for (std::ptrdiff_t j = 0; j < count; ++j)
+  with_type(values.rows, values.type, [&](const auto* p) {
+    for (std::ptrdiff_t e = 0; e < values.columns; e += width) {
+      const std::ptrdiff_t columns = min(width, values.columns - e);
+      float* packed = block + e * values.block_count + values.first * round_up(columns, 16);
+      for (std::ptrdiff_t j = 0; j < values.count; ++j)
         for (std::ptrdiff_t x = 0; x < columns; x += 16, packed += 16) {
-          const Lanes value = load_first<Lanes>(p + j * stride + e + x, min(16, columns - x));
+          const Lanes value = load_first<Lanes>(p + j * values.stride + e + x, min(16, columns - x));
           zeros = fma(value, Lanes::zero(), zeros);
           value.store(packed);
         }

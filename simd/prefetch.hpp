@@ -11,8 +11,10 @@
 namespace attn::simd {
 namespace {
 
-// So many rows of keys and values of float are fetched ahead of the one that is read in place; of halves twice as many.
+// So many rows of keys and values of float are fetched ahead of the one that is read in place; of
+// halves twice as many.
 inline constexpr std::ptrdiff_t rows_ahead = 48;
+static_assert(4 * rows_ahead <= most_rows_ahead, "of one byte an element");
 
 inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrdiff_t bytes) {
   for (std::ptrdiff_t i = 0; i < rows; ++i)
@@ -20,12 +22,11 @@ inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrd
       __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
 }
 
-// Fetches the row that stands rows_ahead rows (of halves twice as many) behind this one. Called row after row, because
-// a CPU's own prefetcher follows what is read in order.
+// Fetches some columns of a row. Called row after row, because a CPU's own prefetcher follows what is read in order.
 template <class T>
-inline void prefetch_row(const T* row, std::ptrdiff_t stride, std::ptrdiff_t columns) {
-  constexpr std::ptrdiff_t line = 64 / sizeof(T), ahead = rows_ahead * static_cast<std::ptrdiff_t>(4 / sizeof(T));
-  for (std::ptrdiff_t e = 0; e < columns; e += line) __builtin_prefetch(row + ahead * stride + e, 0, 2);
+inline void prefetch_row(const T* row, std::ptrdiff_t columns) {
+  constexpr std::ptrdiff_t line = 64 / sizeof(T);
+  for (std::ptrdiff_t e = 0; e < columns; e += line) __builtin_prefetch(row + e, 0, 2);
 }
 
 }  // namespace

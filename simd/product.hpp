@@ -12,6 +12,7 @@
 
 #include "elements.hpp"
 #include "numbers.hpp"
+#include "pieces.hpp"
 #include "prefetch.hpp"
 
 namespace attn::simd {
@@ -20,7 +21,7 @@ namespace {
 struct Product {
   const float* a;
   std::ptrdiff_t a_stride;
-  const void* b;  // of what T says
+  const void* b;  // packed: floats; in place: ValuePiece one after the other, of `depth` rows together
   std::ptrdiff_t b_stride;
   std::ptrdiff_t depth;
   float* c;
@@ -28,28 +29,27 @@ struct Product {
   bool accumulate;  // start from c and not from 0
   bool fetch_ahead;  // rows of b, which come from memory
   std::ptrdiff_t tail;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
+  std::ptrdiff_t b_offset;  // in place: elements from a piece's rows to the tile's first column
   const float* last;  // halves in place: the last vector, widened, [depth, 16]; null if it is whole
 };
 
 enum class Source { packed, in_place, in_place_tail };  // tail: the last vector may be partial
 
-// The last vector of columns of row k of b, `tail` of them; of halves, where there is a tail, from `last`.
+// The last vector of columns of a row of b, `tail` of them; of halves, where there is a tail, from `last`.
 template <class Lanes>
-inline Lanes load_tail(const Product& p, const float* column, std::ptrdiff_t) {
+inline Lanes load_tail(const Product& p, const float* column, const float*) {
   return load_first<Lanes>(column, p.tail);
 }
 template <class Lanes, class Half>
-inline Lanes load_tail(const Product& p, const Half* column, std::ptrdiff_t k) {
-  return p.last ? Lanes::load(p.last + 16 * k) : load<Lanes>(column);
+inline Lanes load_tail(const Product&, const Half* column, const float* last) {
+  return last ? Lanes::load(last) : load<Lanes>(column);
 }
 
 template <class Lanes, int Rows, int Vectors, Source From, class T>
 void multiply_tile(const Product& p) {
   // Copies, because a store through a vector type may alias p.
   const float* a = p.a;
-  const T* b = static_cast<const T*>(p.b);
   float* const c = p.c;
-  const bool fetch_ahead = p.fetch_ahead;
   const std::ptrdiff_t a_stride = p.a_stride, b_stride = p.b_stride, c_stride = p.c_stride;
 
   Lanes acc[Rows][Vectors];
@@ -64,13 +64,13 @@ void multiply_tile(const Product& p) {
 #pragma GCC unroll 8
       for (int v = 0; v < Vectors; ++v) acc[r][v] = Lanes::zero();
   }
-  const auto add = [&](const float* weight, const T* from, std::ptrdiff_t k) {
+  // One row of b, with its weight of each row of a.
+  const auto add = [&](const float* weight, const T* row_of_b, const float* last) {
     Lanes column[Vectors];
-    if (From != Source::packed && fetch_ahead) prefetch_row(from, b_stride, 16 * Vectors);
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v)
-      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? load_tail<Lanes>(p, from + 16 * v, k)
-                                                                    : load<Lanes>(from + 16 * v);
+      column[v] = From == Source::in_place_tail && v == Vectors - 1 ? load_tail<Lanes>(p, row_of_b + 16 * v, last)
+                                                                    : load<Lanes>(row_of_b + 16 * v);
 #pragma GCC unroll 8
     for (int r = 0; r < Rows; ++r) {
       const Lanes row = Lanes::set1(weight[r * a_stride]);
@@ -78,12 +78,37 @@ void multiply_tile(const Product& p) {
       for (int v = 0; v < Vectors; ++v) acc[r][v] = fma(row, column[v], acc[r][v]);
     }
   };
-  std::ptrdiff_t k = 0;
-  for (; is_paired<T> && k + 2 <= p.depth; k += 2, a += 2, b += 2 * b_stride) {
-    add(a + 1, b + b_stride, k + 1);
-    add(a, b, k);
+  const bool fetch_ahead = From != Source::packed && p.fetch_ahead;
+  const float* last = p.last;
+  const std::ptrdiff_t last_stride = last ? 16 : 0;
+  // Rows of b that stand one after the other; of pairs the second comes first.
+  const auto add_rows = [&](const T* b, const T* ahead, std::ptrdiff_t count) {
+    const auto fetch = [&] {
+      if (!fetch_ahead) return;
+      prefetch_row(ahead, 16 * Vectors);
+      ahead = moved(ahead, b_stride);
+    };
+    const float* const end = a + count;
+    for (; is_paired<T> && end - a >= 2; a += 2, b += 2 * b_stride, last += 2 * last_stride) {
+      fetch();
+      fetch();
+      add(a + 1, b + b_stride, last + last_stride);
+      add(a, b, last);
+    }
+    for (; a != end; ++a, b += b_stride, last += last_stride) {
+      fetch();
+      add(a, b, last);
+    }
+  };
+  if constexpr (From == Source::packed) {
+    add_rows(static_cast<const T*>(p.b), nullptr, p.depth);
+  } else {
+    const float* const end = a + p.depth;
+    for (const auto* piece = static_cast<const ValuePiece*>(p.b); a != end; ++piece)
+      add_rows(
+          static_cast<const T*>(piece->rows) + p.b_offset, moved(static_cast<const T*>(piece->ahead), p.b_offset),
+          piece->count);
   }
-  for (; k < p.depth; ++k, ++a, b += b_stride) add(a, b, k);
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r)
 #pragma GCC unroll 8

@@ -35,6 +35,7 @@ inline KeyBlock group_of_keys(const KeyBlock& k, std::ptrdiff_t g) {
   if (k.key_type != DType::q8_0) return group;
   const Int8Rows rows = group_of_blocks(k.keys, k.key_stride, g);
   group.keys = rows.first;
+  group.page_offset = g * q8_0_bytes + q8_0_head;
   group.key_stride = rows.stride;
   group.key_type = DType::i8;
   return group;
@@ -50,6 +51,7 @@ inline KeyBlock group_of_values(const KeyBlock& k, std::ptrdiff_t g) {
   } else if (k.value_type == DType::q8_0) {
     const Int8Rows rows = group_of_blocks(k.values, k.value_stride, g);
     group.values = rows.first;
+    group.page_offset = g * q8_0_bytes + q8_0_head;
     group.value_stride = rows.stride;
     group.value_type = DType::i8;
   }

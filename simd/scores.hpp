@@ -6,6 +6,7 @@
 
 #include "few.hpp"
 #include "kernels.hpp"
+#include "pieces.hpp"
 #include "prefetch.hpp"
 #include "product.hpp"
 #include "scales.hpp"
@@ -21,7 +22,8 @@ inline void score_panel(
     const Queries& q, const float* panel, std::ptrdiff_t vectors, std::ptrdiff_t head_dim, float* scores) {
   multiply<Lanes, Source::packed>(
       q.count, vectors,
-      {q.rows, q.stride, panel, 16 * Lanes::tile_vectors, head_dim, scores, score_stride, false, false, 16, nullptr});
+      {q.rows, q.stride, panel, 16 * Lanes::tile_vectors, head_dim, scores, score_stride, false, false, 16, 0,
+       nullptr});
 }
 
 // The same with scales, that stand at the panel's first key.
@@ -71,17 +73,51 @@ void score_panels(const Queries& q, const KeyBlock& k, const Visible& v, const S
   }
 }
 
-// Keys in place, from the block's first.
+// Keys in place, of one piece, or the first 32 of them from two pages.
+//   ahead           what is fetched when key 0 is read; null: nothing
+//   far, far_ahead  bytes from key 0 to key 16, and from what is fetched with the one to what is with the other
 template <class T>
 struct KeysInPlace {
   const T* first;
   std::ptrdiff_t stride;
-  bool fetch_ahead;
+  const T* ahead;
+  std::ptrdiff_t far, far_ahead;
 
   KeyRows<T> at(std::ptrdiff_t j) const { return {first + j * stride, stride}; }
+  // The same counted from key j on, of one piece.
+  KeysInPlace from(std::ptrdiff_t j) const {
+    return {first + j * stride, stride, ahead ? moved(ahead, j * stride) : nullptr, far, far_ahead};
+  }
+  KeysInPlace without_ahead() const { return {first, stride, nullptr, far, far_ahead}; }
+  const T* ahead_of_key(std::ptrdiff_t j) const {
+    return as_type_of(first, moved(static_cast<const void*>(ahead), (j >> 4) * far_ahead)) + (j & 15) * stride;
+  }
 };
 template <class T>
-KeysInPlace(const T*, std::ptrdiff_t, bool) -> KeysInPlace<T>;
+inline KeysInPlace<T> keys_of(const T* type, const KeyBlock& k, const KeyPiece& piece) {
+  const std::ptrdiff_t far = 16 * k.key_stride * static_cast<std::ptrdiff_t>(sizeof(T));
+  return {as_type_of(type, piece.keys), k.key_stride, as_type_of(type, piece.ahead), far, far};
+}
+
+// Keys of several pages, at multiples of sixteen.
+template <class T>
+struct KeysInPages {
+  const Paging& paging;
+  std::ptrdiff_t stride;
+  bool fetch_ahead;
+
+  KeysInPlace<T> from(std::ptrdiff_t j) const {
+    const char* const first = paging.at(j);
+    const std::ptrdiff_t far = bytes_between(first, paging.at(j + 16));
+    const T* const keys = reinterpret_cast<const T*>(first);
+    if (!fetch_ahead) return {keys, stride, nullptr, far, 0};
+    const char* const ahead = paging.at(j + paging.ahead);
+    return {
+        keys, stride, reinterpret_cast<const T*>(ahead), far, bytes_between(ahead, paging.at(j + paging.ahead + 16))};
+  }
+  KeyRows<T> at(std::ptrdiff_t j) const { return {reinterpret_cast<const T*>(paging.at(j)), stride}; }
+  KeysInPages without_ahead() const { return {paging, stride, false}; }
+};
 
 // scores[r][0, 16) of all rows += the columns from `from` on of `count` keys: those that fill no whole step. Not
 // inlined, as it is rare.
@@ -98,14 +134,17 @@ template <class Lanes, class T>
 }
 
 // scores[i][j] of `Rows` query rows, but for columns at the end that fill no step of four lanes; rows from q.count on
-// repeat the last one. The keys are `Vectors` vectors of them, whose first keys are `apart` from each other.
+// repeat the last one. The keys are `Vectors` vectors of them, whose first keys are `apart` from each other; those of
+// the next sixteen stand keys.far behind.
 // Keys are transposed in registers and used at once while the next are fetched: transposing in a pass of its own left
 // the memory idle during the products. Several vectors hide the latency of one vector's chain.
 template <class Keys, int Rows, int Vectors, class T>
-void score_vectors(const Queries& q, KeyRows<T> keys, std::ptrdiff_t apart, bool fetch_ahead, float* scores) {
-  constexpr int lanes = Keys::step_lanes;
+void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t apart, float* scores) {
+  constexpr int lanes = Keys::step_lanes, of_sixteen = 16 / Keys::width;
   constexpr std::ptrdiff_t columns = columns_of<T, lanes>, count = Vectors * Keys::width;
-  const std::ptrdiff_t step = keys.step(), head_dim = q.head_dim;
+  const KeyRows<T> rows = keys.at(0);
+  const std::ptrdiff_t step = rows.step(), far = keys.far, head_dim = q.head_dim;
+  const bool fetch_ahead = keys.ahead != nullptr;
   const float* row[Rows];
   for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(i, q.count - 1) * q.stride;
   Keys acc[Vectors][Rows];
@@ -117,7 +156,7 @@ void score_vectors(const Queries& q, KeyRows<T> keys, std::ptrdiff_t apart, bool
   const auto add_step = [&](auto& x) {
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
-      transpose_rows(keys.at(d) + v * apart * step, step, x);
+      transpose_rows(rows.at(d) + v % of_sixteen * apart * step + v / of_sixteen * far, step, x);
       for_each_column<T>(x, d, [&](std::ptrdiff_t column, Keys key) {
 #pragma GCC unroll 8
         for (int i = 0; i < Rows; ++i) acc[v][i] = fma(Keys::set1(row[i][column]), key, acc[v][i]);
@@ -126,8 +165,7 @@ void score_vectors(const Queries& q, KeyRows<T> keys, std::ptrdiff_t apart, bool
   };
   for (; d + columns <= head_dim; d += columns) {
     if (fetch_ahead)
-      for (; fetched * head_dim < count * (d + columns); ++fetched)
-        prefetch_row(keys.first + fetched * keys.stride, keys.stride, head_dim);
+      for (; fetched * head_dim < count * (d + columns); ++fetched) prefetch_row(keys.ahead_of_key(fetched), head_dim);
     Keys x[lanes];
     add_step(x);
   }
@@ -170,19 +208,21 @@ void score_pair(const Queries& q, KeyRows<T> keys, std::ptrdiff_t next_keys, std
 
 // At most `Rows` query rows against the keys of a span, at least a vector of them. Where keys are left over, the last
 // vectors repeat keys of those before, for the same scores.
-template <class Lanes, int Rows, class T>
-void score_span(const Queries& q, const KeysInPlace<T>& keys, KeySpan span, float* scores) {
+template <class Lanes, int Rows, class T, class InPlace>
+void score_span(const T*, const Queries& q, const InPlace& keys, KeySpan span, float* scores) {
   using Keys = typename Lanes::Keys;
   constexpr int many = static_cast<int>(max(1, min(Keys::most_vectors, Keys::accumulators / Rows)));
   constexpr int few = static_cast<int>(min(many, 2));
   constexpr std::ptrdiff_t step = columns_of<T, 4>;
   std::ptrdiff_t j = span.begin;
   for (; j + Keys::width * many <= span.end; j += Keys::width * many)
-    score_vectors<Keys, Rows, many>(q, keys.at(j), Keys::width, keys.fetch_ahead, scores + j);
+    score_vectors<Keys, Rows, many>(q, keys.from(j), Keys::width, scores + j);
   for (; j < span.end; j += Keys::width * few) {
     const std::ptrdiff_t first = max(span.begin, min(j, span.end - Keys::width * few));
     const std::ptrdiff_t apart = min(Keys::width, span.end - first - Keys::width);
-    score_vectors<Keys, Rows, few>(q, keys.at(first), apart, keys.fetch_ahead, scores + first);
+    KeysInPlace<T> last = keys.from(first);
+    if (Keys::width == 16 && apart < 16) last.far = apart * last.at(0).step();
+    score_vectors<Keys, Rows, few>(q, last, apart, scores + first);
   }
   const std::ptrdiff_t whole = q.head_dim / step * step;
   if (whole == q.head_dim) return;
@@ -192,58 +232,90 @@ void score_span(const Queries& q, const KeysInPlace<T>& keys, KeySpan span, floa
 
 // Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::score_rows. Three run in that of four, which repeats
 // the last.
-template <class Lanes, class T>
-void score_rows_of_span(const Queries& q, const KeysInPlace<T>& keys, KeySpan span, float* scores) {
-  if (Lanes::score_rows == 1 || q.count == 1) return score_span<Lanes, 1>(q, keys, span, scores);
+template <class Lanes, class T, class InPlace>
+void score_rows_of_span(const T* type, const Queries& q, const InPlace& keys, KeySpan span, float* scores) {
+  if (Lanes::score_rows == 1 || q.count == 1) return score_span<Lanes, 1>(type, q, keys, span, scores);
   if constexpr (Lanes::score_rows > 1) {
-    if (q.count == 2) return score_span<Lanes, 2>(q, keys, span, scores);
-    return score_span<Lanes, Lanes::score_rows>(q, keys, span, scores);
+    if (q.count == 2) return score_span<Lanes, 2>(type, q, keys, span, scores);
+    return score_span<Lanes, Lanes::score_rows>(type, q, keys, span, scores);
   }
 }
 
-// All rows against the same keys [seen.begin, seen.end).
-template <class Lanes, class T>
-void score_rows(const Queries& q, KeysInPlace<T> keys, KeySpan seen, float* scores) {
+// All rows against the same keys [seen.begin, seen.end), at least a vector of them.
+template <class Lanes, class T, class InPlace>
+void score_many(const T* type, const Queries& q, const InPlace& keys, KeySpan seen, float* scores) {
   constexpr std::ptrdiff_t chunk = 64;  // keys that stay in L1 while one row after the other is multiplied
-  if (seen.end - seen.begin < Lanes::Keys::width)
-    return score_few<Lanes>(q, keys.at(seen.begin), seen.end - seen.begin, scores + seen.begin);
-  const bool fetch_ahead = keys.fetch_ahead;
   for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk) {
     const KeySpan span{max(seen.begin, min(j, seen.end - 2 * Lanes::Keys::width)), min(j + chunk, seen.end)};
-    for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows) {
-      keys.fetch_ahead = fetch_ahead && r == 0;
+    for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows)
       score_rows_of_span<Lanes>(
-          {q.rows + r * q.stride, min(Lanes::score_rows, q.count - r), q.stride, q.head_dim}, keys, span,
-          scores + r * score_stride);
-    }
+          type, {q.rows + r * q.stride, min(Lanes::score_rows, q.count - r), q.stride, q.head_dim},
+          r == 0 ? keys : keys.without_ahead(), span, scores + r * score_stride);
   }
 }
 
-// All rows against the keys of a span of one piece: k.keys stands at its key 0, as `scores` does.
+// The same of one piece, and of any number.
+template <class Lanes, class T>
+void score_rows(const T* type, const Queries& q, const KeysInPlace<T>& keys, KeySpan seen, float* scores) {
+  if (seen.end - seen.begin >= Lanes::Keys::width) return score_many<Lanes>(type, q, keys, seen, scores);
+  for (std::ptrdiff_t r = 0; r < q.count; ++r)  // to which few keys are added
+    Lanes::zero().store(scores + r * score_stride + seen.begin);
+  score_few<Lanes>(q, keys.at(seen.begin), seen.end - seen.begin, scores + seen.begin);
+}
+
+// All rows against the keys of a piece: `scores` stands at its key 0.
+template <class Lanes, class T>
+void score_piece(const T* type, const Queries& q, const KeyBlock& k, const KeyPiece& piece, float* scores) {
+  const KeySpan seen = piece.span;
+  const KeysInPlace<T> keys = keys_of(type, k, piece);
+  if (!k.own_keys) return score_rows<Lanes>(type, q, keys, seen, scores);
+  std::ptrdiff_t r = 0;
+  const std::ptrdiff_t count = seen.end - seen.begin, width = Lanes::Keys::width;
+  if (Lanes::in_registers && width <= count && count <= 2 * width && q.head_dim % columns_of_step(type) == 0)
+    for (; r + 2 <= q.count; r += 2)
+      score_pair<typename Lanes::Keys>(
+          {q.rows + r * q.stride, 2, q.stride, q.head_dim},
+          KeyRows{keys.first + r * k.next_keys + seen.begin * k.key_stride, k.key_stride}, k.next_keys, count - width,
+          scores + r * score_stride + seen.begin);
+  for (; r < q.count; ++r) {
+    KeysInPlace<T> own = keys;
+    own.first += r * k.next_keys;
+    if (keys.ahead) own.ahead = moved(keys.ahead, r * k.next_keys);
+    score_rows<Lanes>(type, {q.rows + r * q.stride, 1, q.stride, q.head_dim}, own, seen, scores + r * score_stride);
+  }
+}
+
+// All rows against keys in pages: whole sixteens together, what stands before and behind them as a piece.
+template <class Lanes, class T>
+void score_pages(
+    const T* type, const Queries& q, const KeyBlock& k, const Paging& paging, KeySpan seen, float* scores) {
+  const std::ptrdiff_t first = round_up(seen.begin, 16), last = seen.end / 16 * 16;
+  const auto score_part = [&](std::ptrdiff_t begin, std::ptrdiff_t end) {
+    if (begin >= end) return;
+    const KeyPiece piece = key_piece(k, paging, begin, end);
+    score_piece<Lanes>(type, q, k, piece, scores + (begin - piece.span.begin));
+  };
+  score_part(seen.begin, min(first, seen.end));
+  if (first < last)
+    score_many<Lanes>(type, q, KeysInPages<T>{paging, k.key_stride, paging.ahead > 0}, {first, last}, scores);
+  score_part(max(first, last), seen.end);
+}
+
+// All rows against the keys [seen.begin, seen.end) of the block, wherever they stand.
 template <class Lanes>
-void score_piece(const Queries& q, const KeyBlock& k, KeySpan seen, float* scores) {
-  with_paired_type(k.keys, k.key_type, k.pairs, [&](const auto* first) {
-    if (!k.own_keys) return score_rows<Lanes>(q, KeysInPlace{first, k.key_stride, k.fetch_ahead}, seen, scores);
-    std::ptrdiff_t r = 0;
-    const std::ptrdiff_t count = seen.end - seen.begin, width = Lanes::Keys::width;
-    if (Lanes::in_registers && width <= count && count <= 2 * width && q.head_dim % columns_of_step(first) == 0)
-      for (; r + 2 <= q.count; r += 2)
-        score_pair<typename Lanes::Keys>(
-            {q.rows + r * q.stride, 2, q.stride, q.head_dim},
-            KeyRows{first + r * k.next_keys + seen.begin * k.key_stride, k.key_stride}, k.next_keys, count - width,
-            scores + r * score_stride + seen.begin);
-    for (; r < q.count; ++r)
-      score_rows<Lanes>(
-          {q.rows + r * q.stride, 1, q.stride, q.head_dim},
-          KeysInPlace{first + r * k.next_keys, k.key_stride, k.fetch_ahead}, seen, scores + r * score_stride);
+void score_seen(const Queries& q, const KeyBlock& k, KeySpan seen, float* scores) {
+  const Paging paging(k, k.key_pages, k.key_type, k.key_stride);
+  with_paired_type(k.keys, k.key_type, k.pairs, [&](const auto* type) {
+    if (paging.pages) return score_pages<Lanes>(type, q, k, paging, seen, scores);
+    score_piece<Lanes>(type, q, k, key_piece(k, paging, seen.begin, seen.end), scores);
   });
 }
 
-// score_piece with scales, which stand at the piece's key 0, too.
+// The same with scales.
 template <class Lanes>
-[[gnu::noinline]] void score_scaled_piece(const Queries& q, const KeyBlock& k, KeySpan seen, float* scores) {
+[[gnu::noinline]] void score_scaled(const Queries& q, const KeyBlock& k, KeySpan seen, float* scores) {
   if (k.key_group == q.head_dim) {
-    score_piece<Lanes>(q, group_of_keys(k, 0), seen, scores);
+    score_seen<Lanes>(q, group_of_keys(k, 0), seen, scores);
     for (std::ptrdiff_t r = 0; r < q.count; ++r) {
       float* const s = scores + r * score_stride + seen.begin;
       scale_products<Lanes>(s, k.key_scales + seen.begin, seen.end - seen.begin, true, s);
@@ -260,7 +332,7 @@ template <class Lanes>
         const std::ptrdiff_t g = d / k.key_group;
         float* const s = scores + r * score_stride;
         float* const to = d == 0 ? s : products;
-        score_piece<Lanes>({q.rows + r * q.stride + d, rows, q.stride, k.key_group}, group_of_keys(k, g), span, to);
+        score_seen<Lanes>({q.rows + r * q.stride + d, rows, q.stride, k.key_group}, group_of_keys(k, g), span, to);
         for (std::ptrdiff_t i = 0; i < rows; ++i)
           scale_products<Lanes>(
               to + i * score_stride + span.begin, k.key_scales + g * key_block + span.begin, span.end - span.begin,
@@ -279,10 +351,9 @@ void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, 
   for (std::ptrdiff_t r = 0; r < q.count; ++r) {
     float* const s = scores + r * score_stride;
     Lanes::zero().store(s + seen.begin / 16 * 16);
-    Lanes::zero().store(s + seen.begin);
     Lanes::zero().store(s + (seen.end - 1) / 16 * 16);
   }
-  k.key_scales ? score_scaled_piece<Lanes>(q, k, seen, scores) : score_piece<Lanes>(q, k, seen, scores);
+  k.key_scales ? score_scaled<Lanes>(q, k, seen, scores) : score_seen<Lanes>(q, k, seen, scores);
 }
 
 template <class Lanes>

@@ -24,6 +24,7 @@ struct Weighting {
   float* output;  // [rows, output_stride]
   std::ptrdiff_t output_stride;
   std::ptrdiff_t strip;  // columns
+  Paging paging;  // of the values
 };
 
 // Vectors of a strip of values that are read in place, for so many rows: as many as keep four chains or more under way.
@@ -41,7 +42,7 @@ void multiply_strip(std::ptrdiff_t rows, std::ptrdiff_t vectors, const Product& 
   multiply<Lanes, From, T, 2, in_place_vectors<Lanes>(2)>(rows, vectors, p);
 }
 
-// p.b: the strip's first column of floats in place.
+// p.b: pieces of floats in place.
 template <class Lanes>
 void multiply_in_place(const float*, std::ptrdiff_t rows, std::ptrdiff_t vectors, bool, const Product& p) {
   if constexpr (!Lanes::masked_loads_are_fast)
@@ -62,13 +63,16 @@ template <class Lanes, class Half>
 
 // The same of halves, at most cached_rows rows. A last vector that is not whole is widened first.
 template <class Lanes, class Half>
-void multiply_in_place(
-    const Half* values, std::ptrdiff_t rows, std::ptrdiff_t vectors, bool sixteen, const Product& p) {
+void multiply_in_place(const Half* type, std::ptrdiff_t rows, std::ptrdiff_t vectors, bool sixteen, const Product& p) {
   if (p.tail == 16) return multiply_strip<Lanes, Source::in_place_tail, Half>(rows, vectors, p);
   float memory[(cached_rows + 1) * 16];
   Product some = p;
   some.last = memory + 16;
-  widen_tails<Lanes>(values + 16 * (vectors - 1), p.b_stride, p.depth, p.tail, sixteen, memory + 16);
+  const ValuePiece* piece = static_cast<const ValuePiece*>(p.b);
+  for (std::ptrdiff_t k = 0; k < p.depth; k += piece++->count)
+    widen_tails<Lanes>(
+        as_type_of(type, piece->rows) + p.b_offset + 16 * (vectors - 1), p.b_stride, piece->count, p.tail, sixteen,
+        memory + 16 * (k + 1));
   multiply_strip<Lanes, Source::in_place_tail, Half>(rows, vectors, some);
 }
 
@@ -90,8 +94,10 @@ std::ptrdiff_t strip_columns(const KeyBlock& k, std::ptrdiff_t rows) {
 // with a whole one.
 template <class Lanes>
 void multiply_span(
-    const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, KeySpan span, bool accumulate) {
+    const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, const ValueRows& values,
+    bool accumulate) {
   const KeyBlock& k = w.keys;
+  const KeySpan span = values.keys;
   const std::ptrdiff_t columns = min(w.strip, k.value_dim - e), vectors = (columns + 15) / 16;
   Product p{
       w.weights + r * score_stride + span.begin,
@@ -104,6 +110,7 @@ void multiply_span(
       accumulate,
       k.fetch_ahead,
       columns - 16 * (vectors - 1),
+      r * k.next_values + e,
       nullptr};
   if (k.packed) {
     p.b_stride = 16 * vectors;
@@ -111,23 +118,23 @@ void multiply_span(
     if (k.bf16_weights) return multiply<Lanes, Source::packed, paired_float>(rows, vectors, p);
     return multiply<Lanes, Source::packed>(rows, vectors, p);
   }
-  with_paired_type(k.values, k.value_type, k.bf16_weights, [&](const auto* values) {
-    const auto* const strip = values + r * k.next_values + span.begin * k.value_stride + e;
-    p.b = strip;
-    multiply_in_place<Lanes>(strip, rows, vectors, e + columns >= 16, p);
+  p.b = values.pieces;
+  with_paired_type(k.values, k.value_type, k.bf16_weights, [&](const auto* type) {
+    multiply_in_place<Lanes>(type, rows, vectors, e + columns >= 16, p);
   });
 }
 
 // The same of any span.
 template <class Lanes>
 void multiply_values(
-    const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, KeySpan span, bool accumulate) {
-  if (w.keys.bf16_weights && span.begin % 2 != 0 && span.begin < span.end) {
-    multiply_span<Lanes>(w, e, r, rows, {span.begin, span.begin + 1}, accumulate);
-    if (++span.begin == span.end) return;
-    accumulate = true;
-  }
-  multiply_span<Lanes>(w, e, r, rows, span, accumulate);
+    const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, const ValueRows& values,
+    bool accumulate) {
+  const KeySpan span = values.keys;
+  if (!w.keys.bf16_weights || span.begin % 2 == 0 || span.begin >= span.end)
+    return multiply_span<Lanes>(w, e, r, rows, values, accumulate);
+  multiply_span<Lanes>(w, e, r, rows, {w.keys, w.paging, {span.begin, span.begin + 1}}, accumulate);
+  if (span.begin + 1 < span.end)
+    multiply_span<Lanes>(w, e, r, rows, {w.keys, w.paging, {span.begin + 1, span.end}}, true);
 }
 
 // weights[r][j] = scores[r][j] rounded to bf16, in the vectors that hold keys which the row sees.
@@ -162,7 +169,7 @@ void weigh_values_masked(const Weighting& w) {
       for (std::ptrdiff_t e = 0; e < w.keys.value_dim; e += w.strip) {
         const auto multiply_rows = [&](std::ptrdiff_t first, std::ptrdiff_t count, std::uint32_t bits) {
           for_each_run(bits, [&](int begin, int end) {
-            multiply_values<Lanes>(w, e, first, count, {key + begin, key + end}, true);
+            multiply_values<Lanes>(w, e, first, count, {w.keys, w.paging, {key + begin, key + end}}, true);
           });
         };
         if (all == any) {
@@ -193,12 +200,12 @@ void weigh_chunk(const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, KeySpan
   const bool edges = max(first, chunk.begin) < common.begin || common.begin == common.end;
   for (std::ptrdiff_t i = r; edges && i < r + rows; ++i) {
     const std::ptrdiff_t from = max(chunk.begin, v.begin[i]);
-    multiply_values<Lanes>(w, e, i, 1, {from, max(from, min(common.begin, v.end[i]))}, accumulate);
+    multiply_values<Lanes>(w, e, i, 1, {w.keys, w.paging, {from, max(from, min(common.begin, v.end[i]))}}, accumulate);
   }
-  if (common.begin < common.end) multiply_values<Lanes>(w, e, r, rows, common, edges || accumulate);
+  if (common.begin < common.end) multiply_values<Lanes>(w, e, r, rows, {w.keys, w.paging, common}, edges || accumulate);
   for (std::ptrdiff_t i = r; i < r + rows; ++i)
     if (common.end < min(chunk.end, v.end[i]))
-      multiply_values<Lanes>(w, e, i, 1, {common.end, min(chunk.end, v.end[i])}, true);
+      multiply_values<Lanes>(w, e, i, 1, {w.keys, w.paging, {common.end, min(chunk.end, v.end[i])}}, true);
 }
 
 // Where all rows see the same keys, or each its own.
@@ -208,11 +215,12 @@ void weigh_common_values(const Weighting& w, KeySpan seen, std::ptrdiff_t chunk)
   const std::ptrdiff_t pass = w.keys.own_keys ? 1 : w.rows;  // rows whose values are read together
   const std::ptrdiff_t begin = seen.begin / 2 * 2;  // so that a chunk ends with a whole pair
   for (std::ptrdiff_t first = 0; first < w.rows; first += pass)
-    for (std::ptrdiff_t key = begin; key < seen.end; key += chunk)
+    for (std::ptrdiff_t key = begin; key < seen.end; key += chunk) {
+      const ValueRows values(w.keys, w.paging, {max(key, seen.begin), min(key + chunk, seen.end)});
       for (std::ptrdiff_t e = 0; e < w.keys.value_dim; e += w.strip)
         for (std::ptrdiff_t r = first; r < first + pass; r += together)
-          multiply_values<Lanes>(
-              w, e, r, min(together, w.rows - r), {max(key, seen.begin), min(key + chunk, seen.end)}, key > begin);
+          multiply_values<Lanes>(w, e, r, min(together, w.rows - r), values, key > begin);
+    }
 }
 
 // Under a mask only values that are known to be finite are multiplied by the weight 0 of an excluded key: that adds

@@ -14,9 +14,19 @@ std::int64_t rows_for(const AppendArgs& a, std::int64_t b) noexcept {
   return a.new_lengths ? a.new_lengths[b] : a.new_length;
 }
 
+// Where row j of sequence b stands in the cache.
+struct CachePlace {
+  std::int64_t batch, row;
+};
+CachePlace cache_place(const AppendArgs& a, std::int64_t b, std::int64_t j) noexcept {
+  if (!a.page_table) return {b, j};
+  return {a.page_table[b * a.page_table_stride + j / a.page_length], j % a.page_length};
+}
+
 // The new rows of one head, behind those in use.
 struct NewRows {
-  std::int64_t batch, head, count, first;  // first: the row of the cache that takes the first one
+  const AppendArgs& args;
+  std::int64_t batch, head, count, first;  // first: the row of the sequence that the first one becomes
 };
 
 // Keys or values: new rows, the cache, and its scales if it is of i8.
@@ -31,13 +41,14 @@ void copy_rows(const Copied& c, const NewRows& rows, const simd::Kernels& kernel
   if (c.columns == 0) return;
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const char* const source = address_of(c.from, rows.batch, rows.head, r);
-    char* const target = address_of(c.to, rows.batch, rows.head, rows.first + r);
+    const CachePlace place = cache_place(rows.args, rows.batch, rows.first + r);
+    char* const target = address_of(c.to, place.batch, rows.head, place.row);
     const FloatRow row{source, c.from.dtype, c.columns};
     if (c.from.dtype == c.to.dtype) {
       std::memcpy(target, source, static_cast<std::size_t>(bytes_of(c.to.dtype, c.columns)));
     } else if (c.to.dtype == DType::i8) {
       const MutableScales& s = c.scales;
-      s.data[rows.batch * s.batch_stride + rows.head * s.head_stride + (rows.first + r) * s.row_stride] =
+      s.data[place.batch * s.batch_stride + rows.head * s.head_stride + place.row * s.row_stride] =
           quantise(kernels, row, reinterpret_cast<std::int8_t*>(target), 1);
     } else if (c.to.dtype == DType::q8_0) {
       quantise(kernels, row, reinterpret_cast<q8_0*>(target));
@@ -57,7 +68,7 @@ Status append(const AppendArgs& a) noexcept {
   for (std::int64_t b = 0; b < a.batch; ++b) {
     if (rows_for(a, b) == 0 || (a.head_dim == 0 && a.value_dim == 0)) continue;  // nothing to copy, for any kv_heads
     for (std::int64_t h = 0; h < a.kv_heads; ++h) {
-      const NewRows rows{b, h, rows_for(a, b), a.lengths[b]};
+      const NewRows rows{a, b, h, rows_for(a, b), a.lengths[b]};
       copy_rows({a.key, a.key_cache, a.key_scales, a.head_dim}, rows, *kernels);
       copy_rows({a.value, a.value_cache, a.value_scales, a.value_dim}, rows, *kernels);
     }

@@ -40,8 +40,10 @@ struct AppendArgs {
   // panels: key_cache is [batch, kv_heads, capacity / 16 rounded up, head_dim, 16].
   KeyLayout key_layout = KeyLayout::rows;
 
-  // Pages, as in AttentionArgs: the caches and their scales are [page_count, kv_heads, page_length, ...]. The pages
-  // that are written must not be shared.
+  // Pages, as in AttentionArgs: the caches and their scales are [page_count, kv_heads, page_length, ...], and capacity
+  // is at most page_table_stride * page_length. Only entries of pages that get a new row are read; such a page must be
+  // the sequence's own. One that this call writes twice is an error; one that another sequence only reads is not
+  // noticed.
   const std::int32_t* page_table = nullptr;
   std::int64_t page_table_stride = 0;
   std::int64_t page_length = 0;

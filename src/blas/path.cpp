@@ -107,9 +107,10 @@ void find_kv_head(Rows& rows, const Scratch& scratch) noexcept {
   if (!scratch.widened || *scratch.widened == kv_head) return;
   *scratch.widened = kv_head;
   const CacheHead cache{p, rows.kernels, s, keys.head};
-  for (std::int64_t j = 0; scratch.key && j < keys.rows; ++j)
+  const KeyRange needed = p.needed(s);  // pages of other keys may be anywhere
+  for (std::int64_t j = needed.begin; scratch.key && j < needed.end; ++j)
     read_key(cache, j, {0, p.head_dim}, scratch.key + j * p.head_dim);
-  for (std::int64_t j = 0; scratch.value && j < keys.rows; ++j)
+  for (std::int64_t j = needed.begin; scratch.value && j < needed.end; ++j)
     read_value(cache, j, {0, p.value_dim}, scratch.value + j * p.value_dim);
 }
 

@@ -84,6 +84,11 @@ struct Problem {
   // Are weights scaled or rounded before they multiply values?
   bool changes_weights() const noexcept { return bf16_weights || !is_floating(value.dtype); }
   std::int64_t kv_head_of(std::int64_t query_head) const noexcept { return query_head / group; }
+  // The keys of a sequence that are read: what some query may see, or all for scores that are asked for.
+  KeyRange needed(const Sequence& s) const noexcept {
+    return extras.scores.data && s.query_length > 0 ? KeyRange{0, s.key_length} : visibility.needed(s);
+  }
+  // Of key j, which is needed.
   CacheRow cache_row(const Sequence& s, std::int64_t j) const noexcept {
     if (!pages.table) return {s.batch, s.first_key + j};
     return {pages.table[s.item * pages.stride + j / pages.length], j % pages.length};

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 
 #include "attn/attention.hpp"
 #include "base/saturating.hpp"
@@ -74,6 +75,19 @@ struct Visibility {
     if (window_right >= 0) keys.end = std::min(keys.end, saturating_add(saturating_add(p, window_right), 1));
     if (window_left >= 0) keys.begin = std::max(keys.begin, saturating_add(p, -window_left));
     return keys.empty() ? KeyRange{0, 0} : keys;
+  }
+  // The keys that some query of a sequence sees, masks left aside: ranges of queries move by one, so they leave no gap.
+  KeyRange needed(const Sequence& s) const noexcept {
+    constexpr std::int64_t open = std::numeric_limits<std::int64_t>::max();
+    const std::int64_t right = causal ? 0 : window_right, last_key = s.key_length - 1;
+    // Of the queries whose range begins before the last key and ends behind key 0.
+    std::int64_t first = s.position(0), last = s.position(s.query_length - 1);
+    if (right >= 0) first = std::max(first, -right);
+    if (window_left >= 0) last = std::min(last, saturating_add(last_key, window_left));
+    if (s.query_length == 0 || s.key_length == 0 || first > last) return {0, 0};
+    const std::int64_t begin = window_left < 0 ? 0 : std::max<std::int64_t>(0, saturating_add(first, -window_left));
+    const std::int64_t end = right < 0 ? open : saturating_add(saturating_add(last, right), 1);
+    return {begin, std::min(s.key_length, end)};
   }
   // Do all queries of a sequence have the same range?
   bool same_for_all() const noexcept { return !causal && window_left < 0 && window_right < 0; }

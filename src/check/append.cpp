@@ -58,18 +58,23 @@ Status append(const AppendArgs& a) noexcept {
 
   if (Status s = scales(a); !s.ok()) return s;
   if (a.key_layout != KeyLayout::rows) return Status(StatusCode::unsupported, "key_layout is not served yet");
-  if (a.page_table) return Status(StatusCode::unsupported, "page_table is not served yet");
+  if (Status s = pages(a); !s.ok()) return s;
+  const bool paged = a.page_table != nullptr;
+  const std::int64_t caches = paged ? a.page_count : a.batch, rows = paged ? a.page_length : a.capacity;
   View inputs[] = {
       view("key", a.key, a.batch, a.kv_heads, a.new_length, a.head_dim),
       view("value", a.value, a.batch, a.kv_heads, a.new_length, a.value_dim),
-      view("new_lengths", a.new_lengths, a.batch)};
+      view("new_lengths", a.new_lengths, a.batch),
+      view("page_table", a.page_table, a.batch, a.page_table_stride, paged ? a.page_table_stride : 0)};
   View results[] = {
-      view("key_cache", a.key_cache, a.batch, a.kv_heads, a.capacity, a.head_dim),
-      view("value_cache", a.value_cache, a.batch, a.kv_heads, a.capacity, a.value_dim),
-      view("key_scales", a.key_scales, a.batch, a.kv_heads, a.capacity),
-      view("value_scales", a.value_scales, a.batch, a.kv_heads, a.capacity), view("lengths", a.lengths, a.batch)};
+      view("key_cache", a.key_cache, caches, a.kv_heads, rows, a.head_dim),
+      view("value_cache", a.value_cache, caches, a.kv_heads, rows, a.value_dim),
+      view("key_scales", a.key_scales, caches, a.kv_heads, rows),
+      view("value_scales", a.value_scales, caches, a.kv_heads, rows), view("lengths", a.lengths, a.batch)};
   if (Status s = all_apart(inputs, results); !s.ok()) return s;
-  return check_lengths(a);  // last: reads the arrays, whose sizes are now known to fit memory
+  // Last: reads the arrays, whose sizes are now known to fit memory.
+  if (Status s = check_lengths(a); !s.ok()) return s;
+  return page_entries(a);
 }
 
 }  // namespace attn::check

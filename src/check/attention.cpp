@@ -87,7 +87,6 @@ Status options(const AttentionArgs& a) noexcept {
 Status served(const AttentionArgs& a) noexcept {
   const auto no = [](const char* name) { return Status(StatusCode::unsupported, "%s is not served yet", name); };
   if (a.key_layout != KeyLayout::rows) return no("key_layout");
-  if (a.page_table) return no("page_table");
   return {};
 }
 
@@ -146,18 +145,22 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   if (Status s = scales(a); !s.ok()) return s;
   if (Status s = mask_columns(a); !s.ok()) return s;
   if (Status s = bf16_weights(a, path); !s.ok()) return s;
+  if (Status s = pages(a); !s.ok()) return s;
 
   // Without a query row nothing is read; without a value column no value is.
   const bool packed = a.cu_query_lengths != nullptr;
   const std::int64_t batch = packed ? 1 : a.batch;
   const std::int64_t queries = packed ? a.cu_query_lengths[a.batch] : a.query_length;
   const std::int64_t all_keys = packed ? a.cu_key_lengths[a.batch] : a.key_length, keys = queries ? all_keys : 0;
+  const bool paged = a.page_table != nullptr;
+  const std::int64_t caches = paged ? a.page_count : batch;
+  const std::int64_t rows = paged && keys > 0 && batch > 0 ? a.page_length : keys;
   View inputs[] = {
       view("query", a.query, batch, a.query_heads, queries, a.head_dim),
-      view("key", a.key, batch, a.kv_heads, keys, a.head_dim),
-      view("value", a.value, batch, a.kv_heads, keys, a.value_dim),
-      view("key_scales", a.key_scales, batch, a.kv_heads, keys),
-      view("value_scales", a.value_scales, batch, a.kv_heads, keys),
+      view("key", a.key, caches, a.kv_heads, rows, a.head_dim),
+      view("value", a.value, caches, a.kv_heads, rows, a.value_dim),
+      view("key_scales", a.key_scales, caches, a.kv_heads, rows),
+      view("value_scales", a.value_scales, caches, a.kv_heads, rows),
       view("mask", a.mask, 1, a, a.mask_columns ? a.mask_columns : a.key_length),
       view("bias", a.bias, size_of(a.bias.dtype), a, a.key_length),
       view("bias.head_factors", a.bias.data ? a.bias.head_factors : nullptr, a.query_heads),
@@ -166,7 +169,8 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
       view("query_offsets", a.query_offsets, a.batch),
       view("key_lengths", a.key_lengths, a.batch),
       view("cu_query_lengths", a.cu_query_lengths, a.batch + 1),
-      view("cu_key_lengths", a.cu_key_lengths, a.batch + 1)};
+      view("cu_key_lengths", a.cu_key_lengths, a.batch + 1),
+      view("page_table", a.page_table, a.batch, a.page_table_stride, most_pages(a))};
   std::int64_t lse_rows, sum_rows;  // too many to count: measure() refuses the output
   if (__builtin_mul_overflow(a.query_heads, queries, &lse_rows)) lse_rows = max_elements;
   if (__builtin_mul_overflow(a.query_heads, all_keys, &sum_rows)) sum_rows = max_elements;
@@ -179,12 +183,17 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
       view("logsumexp", lse, batch, a.query_heads, queries, a.logsumexp ? 1 : 0),
       view("key_weight_sums", sums, batch, a.query_heads, 1, a.key_weight_sums ? all_keys : 0)};
   if (Status s = all_apart(inputs, results); !s.ok()) return s;
+  if (Status s = page_entries(a); !s.ok()) return s;
   if (path != Path::blas) return {};
   if (!blas::built)
     return Status(
         StatusCode::unsupported, "Path::blas is unsupported: this library was built without a BLAS (ATTN_BLAS=OFF)");
-  for (const View* v : {&inputs[0], &inputs[1], &inputs[2], &results[0], &results[1]})
-    if (Status s = fits_blas(*v); !s.ok()) return s;
+  for (const View* v : {&inputs[0], &inputs[1], &inputs[2], &results[0], &results[1]}) {
+    const bool gathered = paged && (v == &inputs[1] || v == &inputs[2]);
+    if (Status s = gathered ? Status() : fits_blas(*v); !s.ok()) return s;
+  }
+  if (paged && a.key_length > blas::max_size)
+    return bad("key_length", a.key_length, "is more than BLAS's int can hold");
   return {};
 }
 

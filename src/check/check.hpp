@@ -32,6 +32,14 @@ Status bf16_weights(const AttentionArgs& args, Path path) noexcept;
 // `path` is blas or streaming.
 Status attention(const AttentionArgs& args, Path path) noexcept;
 
+// Caches in pages: what may be asked before an array is read, and the entries of the table that are read or written.
+Status pages(const AttentionArgs& args) noexcept;
+Status page_entries(const AttentionArgs& args) noexcept;
+Status pages(const AppendArgs& args) noexcept;
+Status page_entries(const AppendArgs& args) noexcept;
+// The most entries that an item may need: 0 without pages, or without queries.
+std::int64_t most_pages(const AttentionArgs& args) noexcept;
+
 // x and y: one matrix each, of which the row stride counts.
 Status softmax(const Tensor& x, const Tensor& y, std::int64_t rows, std::int64_t columns, float scale) noexcept;
 

@@ -92,6 +92,12 @@ inline View view(
       {x.batch_stride, x.head_stride, x.row_stride, x.column_stride},
       element_bytes};
 }
+// A table of rows, `stride` elements apart, or none.
+template <class T>
+inline View view(
+    const char* name, const T* data, std::int64_t rows, std::int64_t stride, std::int64_t columns) noexcept {
+  return {name, reinterpret_cast<const char*>(data), {1, 1, rows, data ? columns : 0}, {0, 0, stride, 1}, sizeof *data};
+}
 // An array, or none.
 template <class T>
 inline View view(const char* name, const T* data, std::int64_t count) noexcept {

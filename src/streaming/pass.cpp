@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "streaming/finish.hpp"
+#include "streaming/pages.hpp"
 #include "streaming/run_tile.hpp"
 #include "streaming/sums.hpp"
 #include "streaming/weights.hpp"
@@ -22,15 +23,14 @@ void begin_unit(const Plan& plan, const Workspace& w, std::int64_t i, TileScratc
 
 void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed& packed) noexcept {
   const Problem& p = plan.problem;
+  if (p.pages.table) return pack_pages(plan, kv, block, packed);
   const KeyRange keys = keys_of_block(kv, block);
   const std::int64_t count = keys.end - keys.begin;
   float* const panels = packed.keys + keys.begin * p.head_dim;
-  if (p.pairs())
-    plan.kernels.pack_key_pairs(key_at(plan, kv, keys.begin), plan.key_stride, count, p.head_dim, panels);
-  else
-    plan.kernels.pack_keys(key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim, panels);
+  const simd::PackedRows rows{key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim, count};
+  p.pairs() ? plan.kernels.pack_key_pairs(rows, panels) : plan.kernels.pack_keys(rows, panels);
   packed.finite[block] = plan.kernels.pack_values(
-      value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim,
+      {value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim, count},
       packed.values + keys.begin * plan.padded_value_dim);
 }
 

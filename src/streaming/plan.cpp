@@ -55,6 +55,9 @@ KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept {
   kv.first_row = rows.begin;
   kv.rows = rows.end - rows.begin;
   kv.tiles = kv.rows == 0 ? 0 : kv.rows <= plan.rows_per_tile ? 1 : ceil_divide(kv.rows, plan.rows_per_tile);
+  kv.needed = p.needed(kv.sequence);
+  kv.keys = kv.values = nullptr;
+  if (p.pages.table) return kv;
   kv.keys = address_of(p.key, kv.sequence.batch, kv.head, kv.sequence.first_key);
   kv.values = address_of(p.value, kv.sequence.batch, kv.head, kv.sequence.first_key);
   return kv;

@@ -70,14 +70,24 @@ struct KvHead {
   std::int64_t first_row;  // that the plan's share computes
   std::int64_t stacked = 1;  // it stands for so many heads, a row each
   std::int64_t rows, tiles;  // at most those of the plan; less in a short sequence of a packed batch
-  const char *keys, *values;  // of the sequence's first key
+  KeyRange needed;  // the keys that some query of the sequence may see; all, where scores are asked for
+  const char *keys, *values;  // of the sequence's first key; not with pages
 };
 KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept;
 
+// Key j, which is needed, and its value.
 inline const char* key_at(const Plan& plan, const KvHead& kv, std::int64_t j) noexcept {
+  if (plan.problem.pages.table) {
+    const CacheRow at = plan.problem.cache_row(kv.sequence, j);
+    return address_of(plan.problem.key, at.batch, kv.head, at.row);
+  }
   return kv.keys + bytes_of(plan.problem.key.dtype, j * plan.key_stride);
 }
 inline const char* value_at(const Plan& plan, const KvHead& kv, std::int64_t j) noexcept {
+  if (plan.problem.pages.table) {
+    const CacheRow at = plan.problem.cache_row(kv.sequence, j);
+    return address_of(plan.problem.value, at.batch, kv.head, at.row);
+  }
   return kv.values + bytes_of(plan.problem.value.dtype, j * plan.value_stride);
 }
 

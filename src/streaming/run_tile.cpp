@@ -30,8 +30,9 @@ simd::Prefetch look_ahead(
   add_tile(index, p.output);
   add_tile(feed.next_tile, p.query);
   if (feed.next_kv) {
-    const std::int64_t keys = feed.next_kv->sequence.key_length, begin = keys * index / plan.tiles;
-    const std::int64_t end = std::min(keys * (index + 1) / plan.tiles, begin + most_listed_keys);
+    const KeyRange needed = feed.next_kv->needed;
+    const std::int64_t keys = needed.end - needed.begin, begin = needed.begin + keys * index / plan.tiles;
+    const std::int64_t end = std::min(needed.begin + keys * (index + 1) / plan.tiles, begin + most_listed_keys);
     for (std::int64_t j = begin; j < end; ++j) {
       rows[count++] = key_at(plan, *feed.next_kv, j);
       rows[count++] = value_at(plan, *feed.next_kv, j);
@@ -61,7 +62,7 @@ void run_part(
 bool attend_block(
     const Plan& plan, const KvHead& kv, const Tile& tile, const BlockOfTile& b, const TileScratch& scratch) noexcept {
   const bool scores = plan.problem.extras.scores.data != nullptr;
-  simd::KeyBlock keys = block_at(plan, kv, b.block, b.packed);
+  simd::KeyBlock keys = block_at(plan, kv, b.block, b.packed, scratch);
   if (scores) {
     take_key_scales(plan, kv, b.block, {0, keys.count}, scratch, keys);
     multiply_all(plan, tile, keys, b.block, scratch);

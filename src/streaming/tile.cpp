@@ -1,6 +1,7 @@
 #include "streaming/tile.hpp"
 
 #include "streaming/mask.hpp"
+#include "streaming/pages.hpp"
 
 namespace attn::streaming {
 namespace {
@@ -90,7 +91,8 @@ Tile load_tile(
   return tile;
 }
 
-simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed* packed) noexcept {
+simd::KeyBlock block_at(
+    const Plan& plan, const KvHead& kv, std::int64_t block, const Packed* packed, const TileScratch& scratch) noexcept {
   const Problem& p = plan.problem;
   const KeyRange keys = keys_of_block(kv, block);
   simd::KeyBlock b;
@@ -104,8 +106,12 @@ simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, 
     b.values = packed->values + keys.begin * plan.padded_value_dim;
     b.values_finite = packed->finite[block] != 0;
   } else {
-    b.keys = key_at(plan, kv, keys.begin);
-    b.values = value_at(plan, kv, keys.begin);
+    if (p.pages.table) {
+      list_pages(plan, kv, block, scratch, b);
+    } else {
+      b.keys = key_at(plan, kv, keys.begin);
+      b.values = value_at(plan, kv, keys.begin);
+    }
     b.key_type = p.key.dtype;
     b.value_type = p.value.dtype;
     b.key_stride = plan.key_stride;

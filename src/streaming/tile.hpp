@@ -89,7 +89,8 @@ bool see_block(
     const Plan& plan, const KvHead& kv, const Tile& tile, std::int64_t block, const TileScratch& scratch) noexcept;
 
 // The block as the kernels take it: in place, or as `packed` holds it for the whole KV head.
-simd::KeyBlock block_at(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed* packed) noexcept;
+simd::KeyBlock block_at(
+    const Plan& plan, const KvHead& kv, std::int64_t block, const Packed* packed, const TileScratch& scratch) noexcept;
 
 // What see_block() has found, as the kernels take it.
 simd::Visible visible(const Plan& plan, const Tile& tile, const TileScratch& scratch) noexcept;

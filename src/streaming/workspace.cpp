@@ -63,6 +63,7 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   s.known = arena.take<std::int64_t>(masked);
   s.row_steps = arena.take<simd::RowSteps>(stepped);
   s.wide_bias = arena.take<float>(copies_bias ? rows * key_block : 0);
+  s.pages = arena.take<const void*>(2 * listed_pages(p));
   s.prefetch = arena.take<const void*>(z.packs() ? 2 * rows + 2 * std::min(p.batch.key_length, most_listed_keys) : 0);
   return s;
 }

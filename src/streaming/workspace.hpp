@@ -45,6 +45,13 @@ struct RowEnd {
   bool wide;  // the row was computed again in double
 };
 
+// How many pages of a block are listed, with those that are fetched ahead; 0 without pages.
+inline std::int64_t listed_pages(const Problem& p) noexcept {
+  if (!p.pages.table) return 0;
+  constexpr std::int64_t keys = simd::key_block + simd::most_rows_ahead + 16;
+  return ceil_divide(keys, std::clamp<std::int64_t>(p.pages.length, 16, simd::key_block));
+}
+
 // What one worker needs for one tile.
 struct TileScratch {
   float* query;  // [rows, head_dim], where queries are not read in place
@@ -67,6 +74,7 @@ struct TileScratch {
   std::int64_t* known;  // [rows]: of how many blocks, from that of the first key in range on
   simd::RowSteps* row_steps;  // [rows], with steps
   float* wide_bias;  // [rows, key_block], with a bias that is no array of float
+  const void** pages;  // [2, listed_pages()] of keys and values in pages
   const void** prefetch;  // [2 rows, and a share of the next KV head's keys and values]
 };
 

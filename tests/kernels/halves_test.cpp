@@ -183,11 +183,11 @@ TEST_CASE("half: packing halves is packing the same floats", "[kernels][simd][ha
 
         const std::size_t most = static_cast<std::size_t>((count + 63) * (dim + 63) + 64);
         std::vector<float> want(most, 123.0f), got(most, 123.0f);
-        kernels.pack_keys(floats.data(), DType::f32, stride, count, dim, want.data());
-        kernels.pack_keys(halves, storage, stride, count, dim, got.data());
+        kernels.pack_keys({floats.data(), DType::f32, stride, count, dim, count}, want.data());
+        kernels.pack_keys({halves, storage, stride, count, dim, count}, got.data());
         REQUIRE(test::bits_difference(got, want) == "");
-        REQUIRE(kernels.pack_values(floats.data(), DType::f32, stride, count, dim, want.data()) == finite);
-        REQUIRE(kernels.pack_values(halves, storage, stride, count, dim, got.data()) == finite);
+        REQUIRE(kernels.pack_values({floats.data(), DType::f32, stride, count, dim, count}, want.data()) == finite);
+        REQUIRE(kernels.pack_values({halves, storage, stride, count, dim, count}, got.data()) == finite);
         REQUIRE(test::bits_difference(got, want) == "");
       }
 }

@@ -55,13 +55,13 @@ TEST_CASE("packing: every shape around the panel and vector widths", "[kernels][
         const std::vector<float> keys = packed_keys(source.data(), stride, count, dim, kernels.panel_keys);
         std::vector<float> got(keys.size() + 16, 123.0f), want = keys;
         want.insert(want.end(), 16, 123.0f);  // and not a float more is written
-        kernels.pack_keys(source.data(), attn::DType::f32, stride, count, dim, got.data());
+        kernels.pack_keys({source.data(), attn::DType::f32, stride, count, dim, count}, got.data());
         REQUIRE(test::bits_difference(got, want) == "");
 
         want = packed_values(source.data(), stride, count, dim, kernels.panel_keys);
         want.insert(want.end(), 16, 123.0f);
         got.assign(want.size(), 123.0f);
-        kernels.pack_values(source.data(), attn::DType::f32, stride, count, dim, got.data());
+        kernels.pack_values({source.data(), attn::DType::f32, stride, count, dim, count}, got.data());
         REQUIRE(test::bits_difference(got, want) == "");
       }
 }
@@ -73,6 +73,33 @@ TEST_CASE("packing: NaN bits travel unchanged", "[kernels][simd]") {
     source[i] = test::from_bits(0x7f800001u + static_cast<std::uint32_t>(i));
   const std::vector<float> want = packed_keys(source.data(), 16, 16, 16, kernels.panel_keys);
   std::vector<float> got(want.size());
-  kernels.pack_keys(source.data(), attn::DType::f32, 16, 16, 16, got.data());
+  kernels.pack_keys({source.data(), attn::DType::f32, 16, 16, 16, 16}, got.data());
   REQUIRE(test::bits_difference(got, want) == "");
+}
+
+TEST_CASE("packing: part by part, what it is at once", "[kernels][simd]") {
+  test::Random random(12);
+  const Kernels& kernels = test::active_kernels();
+  for (const std::ptrdiff_t count : {5, 16, 33, 64, 100, 130})
+    for (const std::ptrdiff_t dim : {1, 17, 72})
+      for (const std::ptrdiff_t part : {16, 32, 64, 128}) {
+        INFO("count " << count << ", dim " << dim << ", parts of " << part);
+        const std::vector<float> source = random.normals(static_cast<std::size_t>(count * dim));
+        std::vector<float> keys = packed_keys(source.data(), dim, count, dim, kernels.panel_keys);
+        std::vector<float> values = packed_values(source.data(), dim, count, dim, kernels.panel_keys);
+        std::vector<float> got_keys(keys.size() + 16, 123.0f), got_values(values.size() + 16, 123.0f);
+        keys.insert(keys.end(), 16, 123.0f);
+        values.insert(values.end(), 16, 123.0f);
+        for (std::ptrdiff_t first = 0; first < count; first += part) {
+          // Each part in memory of its own, which ends where it ends.
+          const std::ptrdiff_t rows = std::min(part, count - first);
+          test::GuardedFloats memory(static_cast<std::size_t>(rows * dim), test::Edge::after);
+          std::copy_n(source.begin() + first * dim, rows * dim, memory.begin());
+          const attn::simd::PackedRows x{memory.data(), attn::DType::f32, dim, rows, dim, count, first, source.data()};
+          kernels.pack_keys(x, got_keys.data());
+          CHECK(kernels.pack_values(x, got_values.data()));
+        }
+        REQUIRE(test::bits_difference(got_keys, keys) == "");
+        REQUIRE(test::bits_difference(got_values, values) == "");
+      }
 }

@@ -55,12 +55,12 @@ Shape smaller_shape(Random& random, const Shape& large) {
 struct Options {
   explicit Options(Random& random) {
     path = random.integer(0, 3) == 0 ? test::paths().front() : attn::Path::streaming;
-    for (bool* x : {&mask, &bias, &gathered, &softcap, &weights, &sums, &halves, &packed})
+    for (bool* x : {&mask, &bias, &gathered, &softcap, &weights, &sums, &halves, &packed, &pages})
       *x = random.integer(0, 3) == 0;
   }
 
   attn::Path path;
-  bool mask, bias, gathered, softcap, weights, sums, halves, packed;
+  bool mask, bias, gathered, softcap, weights, sums, halves, packed, pages;
 };
 
 // What the options read, and one float for results: only sizes are asked, nothing is written.
@@ -69,6 +69,7 @@ struct Memory {
   float bias[8192] = {};
   float result = 0;
   int64_t cumulative = 0;
+  std::int32_t page = 0;
 };
 
 void set_inputs(attn::AttentionArgs& a, const Options& o, const Memory& m) {
@@ -92,6 +93,11 @@ attn::AttentionArgs args_of(const Shape& s, const Options& o, Memory& m) {
   if (o.weights) a.weights.data = &m.result;
   if (o.weights && o.halves) a.weights.dtype = attn::DType::f16;
   if (o.sums) a.key_weight_sums = &m.result;
+  if (o.pages && !o.packed) {
+    a.page_table = &m.page;
+    a.page_length = 16;
+    a.page_count = 1;
+  }
   if (o.packed) a.cu_query_lengths = a.cu_key_lengths = &m.cumulative;
   return a;
 }
@@ -158,7 +164,7 @@ TEST_CASE("workspace: a smaller call runs in that of a larger one", "[quiet][wor
     };
     while (work() > 4000000) (small.query_length > 1 ? small.query_length : small.batch) /= 2;
     Options options(random);
-    options.halves = options.packed = false;
+    options.halves = options.packed = options.pages = false;
     const Threads threads(random);
     attn::AttentionArgs a = args_of(large, options, memory);
     a.parallel = Threads::or_null(threads.large);

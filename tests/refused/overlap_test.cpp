@@ -99,7 +99,7 @@ TEST_CASE("overlap: of every result with everything that is read", "[refused][at
       const int64_t floats = floats_of(result, a);
       // The result stands in the middle, the input at its first or last bytes, or close before or behind it. Multiples
       // of eight bytes, for the integers' sake.
-      constexpr std::size_t room = 2048, step = 8;
+      constexpr std::size_t room = 16384, step = 8;
       const std::size_t bytes = static_cast<std::size_t>(floats) * sizeof(float);
       const std::size_t input_end = (input.array.bytes + step - 1) / step * step;
       REQUIRE(input_end + step <= room);

@@ -56,6 +56,10 @@ attn_attention_args as_c(const attn::AttentionArgs& a) {
   copy_tensor(c.value, a.value);
   copy_scales(c.key_scales, a.key_scales);
   copy_scales(c.value_scales, a.value_scales);
+  c.page_table = a.page_table;
+  c.page_table_stride = a.page_table_stride;
+  c.page_length = a.page_length;
+  c.page_count = a.page_count;
   copy_tensor(c.output, a.output);
   copy_tensor(c.weights, a.weights);
   copy_tensor(c.scores, a.scores);

@@ -131,6 +131,7 @@ TEST_CASE("shares: together they are the whole call, in any mixture of options",
   for (int round = 0; round < test::rounds(400); ++round) {
     test::Random random(static_cast<std::uint64_t>(47000 + round));
     test::RandomProblem p(random, path, round % 20 == 0);
+    if (round % 5 == 1) p.lay_in_pages(random);
     AttentionArgs a = p.args();
     INFO("round " << round << ": " << test::describe(a));
     REQUIRE(attn::attention(a).ok());

@@ -42,7 +42,9 @@ struct Part {
     a.key_length = item.keys;
     a.cu_query_lengths = a.cu_key_lengths = nullptr;
     move(whole, a.query, item.tensor_item, item.first_query + t);
-    if (item.keys > 0) {
+    if (a.page_table) {
+      a.page_table += item.b * a.page_table_stride;
+    } else if (item.keys > 0) {
       move(whole, a.key, item.tensor_item, item.first_key);
       move(whole, a.value, item.tensor_item, item.first_key);
     }
@@ -156,6 +158,7 @@ TEST_CASE("split: items, sequences and rows alone have the same bits", "[same_bi
     test::RandomProblem p(random, attn::Path::streaming, round % 20 == 0);
     if (round % 2 == 1) p.vary_bias(random);
     if (round % 4 >= 2) p.weigh_in_bf16();
+    if (round % 3 == 0) p.lay_in_pages(random);
     INFO("round " << round << ": " << test::describe(p.args()));
     REQUIRE(!p.results().empty());
     const Whole whole(p);

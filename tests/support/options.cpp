@@ -311,6 +311,36 @@ void add_bf16_weights(std::vector<Option>& list) {
   list.push_back(option);
 }
 
+// Pages of 16, in an order that is not theirs.
+void add_pages(std::vector<Option>& list) {
+  list.push_back(
+      {"pages",
+       [](Problem& p, OptionMemory& m) {
+         AttentionArgs& a = p.args;
+         a.key = attn::bhtd(as<float>(m.page_keys.data()), a.kv_heads, 16, a.head_dim);
+         a.value = attn::bhtd(as<float>(m.page_values.data()), a.kv_heads, 16, a.value_dim);
+         a.page_table = m.page_table.data();
+         a.page_table_stride = static_cast<int64_t>(m.page_table.size()) / items;
+         a.page_length = 16;
+         a.page_count = static_cast<int64_t>(m.page_keys.size()) / (a.kv_heads * 16 * a.head_dim);
+       },
+       [](const OptionMemory& m) -> std::vector<OptionInput> {
+         return {
+             input(
+                 "page_table", m.page_table, m.page_table.size(),
+                 [](AttentionArgs& a, const void* x) { a.page_table = as<std::int32_t>(x); }),
+             input("key", m.page_keys, m.page_keys.size(), [](AttentionArgs& a, const void* x) { a.key.data = x; }),
+             input("value", m.page_values, m.page_values.size(), [](AttentionArgs& a, const void* x) {
+               a.value.data = x;
+             })};
+       },
+       [](OptionMemory& m) {  // the first head of a page that the first item reads
+         const std::size_t page = m.page_keys.size() / (m.page_table.size() + 1);
+         m.page_keys[static_cast<std::size_t>(m.page_table.front()) * page + 5] =
+             std::numeric_limits<float>::quiet_NaN();
+       }});
+}
+
 // ---- Members ----
 
 // A new one does not compile here until it has a name, and then the coverage tests ask for its option.
@@ -473,6 +503,13 @@ OptionMemory::OptionMemory(int64_t rows, int64_t keys) : rows(rows), keys(keys) 
     }
   }
   wide_queries = random.normals(items * heads * rows * block_columns);
+  const int64_t pages = items * ((keys + 15) / 16) + 1;  // one that no item has
+  page_keys = random.normals(static_cast<std::size_t>(pages * shape.kv_heads * 16 * shape.head_dim));
+  page_values = random.normals(static_cast<std::size_t>(pages * shape.kv_heads * 16 * shape.value_dim));
+  for (int64_t i = 0; i < pages; ++i) page_table.push_back(static_cast<std::int32_t>(i));
+  for (std::size_t i = page_table.size(); i-- > 1;)
+    std::swap(page_table[i], page_table[random.integer(0, static_cast<int64_t>(i))]);
+  page_table.pop_back();
 }
 
 const std::vector<Option>& options() {
@@ -485,6 +522,7 @@ const std::vector<Option>& options() {
     add_int8(all);
     add_mask_columns(all);
     add_bf16_weights(all);
+    add_pages(all);
     return all;
   }();
   return list;

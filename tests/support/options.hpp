@@ -32,6 +32,8 @@ struct OptionMemory {
   std::vector<float> key_scales, value_scales;  // [items, kv heads, keys]
   std::vector<float> wide_queries;  // [items, heads, rows, 64]
   std::vector<std::int64_t> cu_queries, cu_keys, lengths, offsets;
+  std::vector<float> page_keys, page_values;  // [pages, KV heads, 16, ...]
+  std::vector<std::int32_t> page_table;  // [items, ceil(keys / 16)]
 };
 
 // An array that an option reads: densely, from its first byte to its last.

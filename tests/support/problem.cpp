@@ -74,17 +74,18 @@ std::string describe(const attn::AttentionArgs& a) {
   std::snprintf(
       line, sizeof line,
       "path %s B=%lld H=%lld/%lld Tq=%lld Tk=%lld D=%lld Dv=%lld scale=%g causal=%d alignment=%d window=%lld,%lld "
-      "offset=%lld length=%lld mask=%d,%lld bias=%d%d%d softcap=%g alibi=%d sinks=%d packed=%d types=%d%d%d%d%d%d "
-      "bf16_weights=%d",
+      "offset=%lld length=%lld mask=%d,%lld bias=%d%d%d softcap=%g alibi=%d sinks=%d packed=%d pages=%lld panels=%d "
+      "types=%d%d%d%d%d%d bf16_weights=%d",
       name_of(a.path), number(a.batch), number(a.query_heads), number(a.kv_heads), number(a.query_length),
       number(a.key_length), number(a.head_dim), number(a.value_dim), static_cast<double>(a.scale), a.causal,
       static_cast<int>(a.alignment), number(a.window_left), number(a.window_right),
       number(a.query_offsets ? a.query_offsets[0] : -999), number(a.key_lengths ? a.key_lengths[0] : -999),
       a.mask.data != nullptr, number(a.mask_columns), a.bias.data != nullptr, static_cast<int>(a.bias.dtype),
       a.bias.head_factors != nullptr, static_cast<double>(a.softcap), a.alibi_slopes != nullptr, a.sinks != nullptr,
-      a.cu_query_lengths != nullptr, static_cast<int>(a.query.dtype), static_cast<int>(a.key.dtype),
-      static_cast<int>(a.value.dtype), static_cast<int>(a.output.dtype), static_cast<int>(a.weights.dtype),
-      static_cast<int>(a.scores.dtype), a.bf16_weights);
+      a.cu_query_lengths != nullptr, number(a.page_length), static_cast<int>(a.key_layout),
+      static_cast<int>(a.query.dtype), static_cast<int>(a.key.dtype), static_cast<int>(a.value.dtype),
+      static_cast<int>(a.output.dtype), static_cast<int>(a.weights.dtype), static_cast<int>(a.scores.dtype),
+      a.bf16_weights);
   return line;
 }
 

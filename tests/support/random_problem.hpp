@@ -9,6 +9,7 @@
 
 #include "support/isas.hpp"
 #include "support/layout.hpp"
+#include "support/pages.hpp"
 #include "support/problem.hpp"
 #include "support/random.hpp"
 
@@ -45,6 +46,9 @@ class RandomProblem {
   // Weights are rounded to bf16, values are bf16; on the streaming path. An extra step that draws nothing, before any
   // that stores values in another way.
   void weigh_in_bf16();
+  // Lays keys and values, as they are by now, in pages of a random length; false, and nothing is done, if the batch is
+  // packed. The last step: poison goes to where they stood before.
+  bool lay_in_pages(Random& random);
   // Fills all that no query may see with poison: rows of K and V, elements of the bias, rows of Q without keys, and
   // what stands between the rows.
   void spoil_unseen(float poison);
@@ -79,6 +83,7 @@ class RandomProblem {
   std::vector<float> bias_, slopes_, sinks_, factors_;
   std::vector<std::uint16_t> bias_halves_;  // as bias_, where it is not float
   std::int64_t bias_start_ = 0;  // where element 0 stands
+  Pages pages_;
   std::vector<std::int64_t> offsets_, key_lengths_, cu_queries_, cu_keys_;
 };
 

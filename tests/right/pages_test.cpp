@@ -1,0 +1,16 @@
+// Caches in pages against the oracle, on both paths.
+#include "support/catch.hpp"
+#include "support/paths.hpp"
+#include "support/random_problem.hpp"
+
+TEST_CASE("pages: mixtures of all options agree with the oracle", "[right][pages][mixtures]") {
+  const attn::Path path = GENERATE(from_range(test::paths()));
+  for (int round = 0; round < test::rounds(600); ++round) {
+    test::Random random(static_cast<std::uint64_t>(65000 + round));
+    test::RandomProblem p(random, path, round % 30 == 0);
+    if (round % 3 == 0) p.add_structure(random);
+    if (!p.lay_in_pages(random)) continue;
+    INFO("round " << round << ": " << test::describe(p.args()));
+    REQUIRE(p.check() == "");
+  }
+}
