@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "attn/attention.hpp"
+#include "attn/kv_cache.hpp"
+#include "attn/status.hpp"
 #include "bench.hpp"
 #include "problem.hpp"
 #include "reference.hpp"
@@ -24,6 +26,7 @@ struct Extras {
   std::vector<std::uint16_t> key, value;
   std::vector<float> page_keys, page_values;
   std::vector<std::int32_t> page_table;
+  std::vector<float> panels;
 };
 
 struct Option {
@@ -78,6 +81,15 @@ void lay_in_pages(AttentionArgs& a, Extras& x) {
   a.page_table_stride = each;
   a.page_length = Rows;
   a.page_count = count;
+}
+
+// Keys in panels, against the same keys in rows.
+void lay_in_panels(AttentionArgs& a, Extras& x) {
+  x.panels.resize(static_cast<std::size_t>(a.batch * a.kv_heads * attn::panel_rows(a.key_length) * a.head_dim));
+  const attn::Output panels = attn::key_panels(x.panels.data(), a.kv_heads, a.key_length, a.head_dim);
+  attn::throw_if_error(attn::keys_to_panels(a.batch, a.kv_heads, a.key_length, a.head_dim, a.key, panels));
+  a.key = panels;
+  a.key_layout = attn::KeyLayout::panels;
 }
 
 const Option options[] = {
@@ -165,6 +177,14 @@ const Option options[] = {
     {"pages16", "decode4k", lay_in_pages<16>},
     {"pages64", "decode4k", lay_in_pages<64>},
     {"pages16", "prefill4k", lay_in_pages<16>},
+    {"panels", "decode/h1_1024", lay_in_panels},
+    {"panels", "decode/h12_64", lay_in_panels},
+    {"panels", "decode/h12_256", lay_in_panels},
+    {"panels", "decode/h12_1024", lay_in_panels},
+    {"panels", "decode/h8_1500", lay_in_panels},
+    {"panels", "decode/T1024", lay_in_panels},  // head_dim 128
+    {"panels", "decode4k", lay_in_panels},
+    {"panels", "prefill/T512", lay_in_panels},
 };
 
 bench::Work work_of(const Option& option, const bench::AttentionRow& row) {

@@ -22,11 +22,28 @@ inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrd
       __builtin_prefetch(static_cast<const char*>(row[i]) + line, 0, 2);
 }
 
-// Fetches some columns of a row. Called row after row, because a CPU's own prefetcher follows what is read in order.
+// What is to be fetched, spread evenly over so many tiles.
+class SpreadFetch {
+ public:
+  SpreadFetch(const Prefetch& wanted, std::ptrdiff_t tiles)
+      : wanted_(wanted), step_(tiles > 0 ? (wanted.count + tiles - 1) / tiles : 0) {}
+  void next() {
+    const std::ptrdiff_t rows = min(step_, wanted_.count - fetched_);
+    prefetch_rows(wanted_.rows + fetched_, rows, wanted_.row_bytes);
+    fetched_ += rows;
+  }
+
+ private:
+  const Prefetch& wanted_;
+  std::ptrdiff_t step_, fetched_ = 0;
+};
+
+// Fetches the lines of so many elements. Called row after row, because a CPU's own prefetcher follows what is read in
+// order.
 template <class T>
-inline void prefetch_row(const T* row, std::ptrdiff_t columns) {
+inline void prefetch_row(const T* x, std::ptrdiff_t elements) {
   constexpr std::ptrdiff_t line = 64 / sizeof(T);
-  for (std::ptrdiff_t e = 0; e < columns; e += line) __builtin_prefetch(row + e, 0, 2);
+  for (std::ptrdiff_t e = 0; e < elements; e += line) __builtin_prefetch(x + e, 0, 2);
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "few.hpp"
 #include "kernels.hpp"
+#include "panels.hpp"
 #include "pieces.hpp"
 #include "prefetch.hpp"
 #include "product.hpp"
@@ -43,25 +44,19 @@ template <class Lanes>
 
 // From packed panels.
 template <class Lanes>
-void score_panels(const Queries& q, const KeyBlock& k, const Visible& v, const Scratch& scratch) {
+void score_packed(const Queries& q, const KeyBlock& k, const Visible& v, const Scratch& scratch) {
   constexpr std::ptrdiff_t width = 16 * Lanes::tile_vectors;
   const KeySpan seen = visible_keys(v, q.count);
-  const Prefetch& wanted = scratch.prefetch;
-  // What is to be fetched is spread evenly over the tiles.
-  const std::ptrdiff_t tiles = (seen.end - seen.begin / width * width + width - 1) / width *
-      ((q.count + Lanes::tile_rows - 1) / Lanes::tile_rows);
-  const std::ptrdiff_t step = tiles > 0 ? (wanted.count + tiles - 1) / tiles : 0;
-  std::ptrdiff_t fetched = 0;
+  SpreadFetch fetch(
+      scratch.prefetch,
+      (seen.end - seen.begin / width * width + width - 1) / width *
+          ((q.count + Lanes::tile_rows - 1) / Lanes::tile_rows));
   for (std::ptrdiff_t j = seen.begin / width * width; j < seen.end; j += width) {
     const std::ptrdiff_t vectors = min(width, round_up(seen.end - j, 16)) / 16;
     for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::tile_rows) {
       const std::ptrdiff_t rows = min(Lanes::tile_rows, q.count - r);
-      bool any = false;
-      for (std::ptrdiff_t i = r; i < r + rows; ++i) any |= max(j, v.begin[i]) < min(j + width, v.end[i]);
-      if (!any) continue;
-      const std::ptrdiff_t fetch = min(step, wanted.count - fetched);
-      prefetch_rows(wanted.rows + fetched, fetch, wanted.row_bytes);
-      fetched += fetch;
+      if (!any_sees(v, r, rows, {j, j + width})) continue;
+      fetch.next();
       const Queries some{q.rows + r * q.stride, rows, q.stride, q.head_dim};
       const float* const panel = static_cast<const float*>(k.keys) + j * q.head_dim;
       float* const scores = scratch.scores + r * score_stride + j;
@@ -358,7 +353,8 @@ void score_keys_in_place(const Queries& q, const KeyBlock& k, const Visible& v, 
 
 template <class Lanes>
 void score_block(const Queries& q, const KeyBlock& k, const Visible& v, const Scratch& scratch) {
-  k.packed ? score_panels<Lanes>(q, k, v, scratch) : score_keys_in_place<Lanes>(q, k, v, scratch.scores);
+  if (k.panels) return score_panels_in_place<Lanes>(q, k, v, scratch);
+  k.packed ? score_packed<Lanes>(q, k, v, scratch) : score_keys_in_place<Lanes>(q, k, v, scratch.scores);
 }
 
 }  // namespace

@@ -29,6 +29,13 @@ inline bool all_see(const Visible& v, std::ptrdiff_t rows, KeySpan seen) {
   return all;
 }
 
+// Does one of the rows r .. r + rows see a key of the span? Of a causal tile not all do.
+inline bool any_sees(const Visible& v, std::ptrdiff_t r, std::ptrdiff_t rows, KeySpan span) {
+  bool any = false;
+  for (std::ptrdiff_t i = r; i < r + rows; ++i) any |= max(span.begin, v.begin[i]) < min(span.end, v.end[i]);
+  return any;
+}
+
 // Does a mask take keys out of row r's range?
 inline bool masked(const Visible& v, std::ptrdiff_t r) { return v.allowed && v.allowed[r]; }
 

@@ -175,6 +175,18 @@ attn_status_code attn_append(const attn_append_args* args, char* message, size_t
   return report(status, message, message_size);
 }
 
+attn_status_code attn_keys_to_panels(
+    int64_t batch, int64_t kv_heads, int64_t key_length, int64_t head_dim, const attn_tensor* rows,
+    const attn_output* panels, char* message, size_t message_size) {
+  attn::Status status;
+  if (!rows || !panels)
+    status = attn::Status(attn::StatusCode::invalid_argument, "%s is null", rows ? "panels" : "rows");
+  else
+    status = attn::keys_to_panels(
+        batch, kv_heads, key_length, head_dim, as<attn::Tensor>(*rows, 0), as<attn::Output>(*panels, 0));
+  return report(status, message, message_size);
+}
+
 void attn_merge_args_init(attn_merge_args* args) {
   if (!args) return;
   *args = attn_merge_args{};

@@ -194,6 +194,7 @@ PROTOTYPES = {
     "attn_softmax": (c.c_int, [c.c_void_p, c.c_void_p, *[c.c_int64] * 4, c.c_float, *MESSAGE]),
     "attn_append_args_init": (None, [c.POINTER(AppendArgs)]),
     "attn_append": (c.c_int, [c.POINTER(AppendArgs), *MESSAGE]),
+    "attn_keys_to_panels": (c.c_int, [*[c.c_int64] * 4, c.POINTER(Tensor), c.POINTER(Output), *MESSAGE]),
     "attn_merge_args_init": (None, [c.POINTER(MergeArgs)]),
     "attn_merge": (c.c_int, [c.POINTER(MergeArgs), *MESSAGE]),
     "attn_thread_pool_options_init": (None, [c.POINTER(ThreadPoolOptions)]),

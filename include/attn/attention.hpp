@@ -60,7 +60,9 @@ struct AttentionArgs {
   // [batch, kv_heads, key_length] each: with a key, or a value, of type i8; else null.
   Scales key_scales;
   Scales value_scales;
-  // panels: `key` is [batch, kv_heads, key_length / 16 rounded up, head_dim, 16], of any type but q8_0.
+  // panels: `key` is [batch, kv_heads, key_length / 16 rounded up, head_dim, 16], of any type but q8_0. With
+  // cu_key_lengths each sequence begins with a panel: all but the last of them are multiples of 16. tensor.hpp says
+  // when panels pay.
   KeyLayout key_layout = KeyLayout::rows;
 
   // ---- Paged keys and values ----

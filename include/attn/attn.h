@@ -180,6 +180,9 @@ typedef struct attn_append_args {
 
 void attn_append_args_init(attn_append_args* args);
 attn_status_code attn_append(const attn_append_args* args, char* message, size_t message_size);
+attn_status_code attn_keys_to_panels(
+    int64_t batch, int64_t kv_heads, int64_t key_length, int64_t head_dim, const attn_tensor* rows,
+    const attn_output* panels, char* message, size_t message_size);
 
 /* merge.hpp */
 typedef struct attn_merge_args {

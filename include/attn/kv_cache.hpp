@@ -37,7 +37,8 @@ struct AppendArgs {
   // [batch, kv_heads, capacity] each: with a cache of type i8; else null.
   MutableScales key_scales;
   MutableScales value_scales;
-  // panels: key_cache is [batch, kv_heads, capacity / 16 rounded up, head_dim, 16].
+  // panels: key_cache is [batch, kv_heads, capacity / 16 rounded up, head_dim, 16], of any type but q8_0. Of a panel
+  // only the columns of the new rows are written.
   KeyLayout key_layout = KeyLayout::rows;
 
   // Pages, as in AttentionArgs: the caches and their scales are [page_count, kv_heads, page_length, ...], and capacity
@@ -67,6 +68,15 @@ struct AppendArgs {
 // The capacity of every sequence is checked before anything is written: on any status but ok nothing was, lengths
 // included. Allocates nothing; thread-safe for caches that do not overlap.
 [[nodiscard]] Status append(const AppendArgs& args) noexcept;
+
+// Copies keys [batch, kv_heads, key_length, head_dim] as they stand in rows to panels [batch, kv_heads, key_length / 16
+// rounded up, head_dim, 16] of the same type, which is any but q8_0; scales of an i8 cache stay where they are. Keys
+// behind key_length in the last panel are left as they are. Panels must not share an element with each other or with
+// the rows. A cache in pages: page_count as batch, page_length as key_length.
+// On any status but ok nothing was written. Allocates nothing; thread-safe for panels that do not overlap.
+[[nodiscard]] Status keys_to_panels(
+    std::int64_t batch, std::int64_t kv_heads, std::int64_t key_length, std::int64_t head_dim, const Tensor& rows,
+    const Output& panels) noexcept;
 
 }  // namespace attn
 

@@ -229,10 +229,14 @@
 #undef key_length
 #pragma push_macro("key_lengths")
 #undef key_lengths
+#pragma push_macro("key_panels")
+#undef key_panels
 #pragma push_macro("key_scales")
 #undef key_scales
 #pragma push_macro("key_weight_sums")
 #undef key_weight_sums
+#pragma push_macro("keys_to_panels")
+#undef keys_to_panels
 #pragma push_macro("kv_dim")
 #undef kv_dim
 #pragma push_macro("kv_heads")
@@ -309,6 +313,8 @@
 #undef page_table
 #pragma push_macro("page_table_stride")
 #undef page_table_stride
+#pragma push_macro("panel_rows")
+#undef panel_rows
 #pragma push_macro("panels")
 #undef panels
 #pragma push_macro("parallel")

@@ -74,9 +74,16 @@ struct MutableScales {
 enum class KeyLayout : std::int32_t {
   rows = 0,  // [batch, kv_heads, key, head_dim]
   // [batch, kv_heads, key / 16, head_dim, 16]: sixteen keys side by side, as they are multiplied. row_stride is the
-  // distance from panel to panel, in elements. The last panel is whole, too: a capacity is rounded up to 16 keys.
+  // distance from panel to panel, in elements. The last panel is whole, too: a capacity is rounded up to 16 keys, and
+  // what stands in place of keys that are not in use has no influence. The bits of rows.
+  // It pays where one query after the other reads a cache that lies in the CPU's caches: with one query head for each
+  // KV head (Zen 3, AVX2) a token took 0.55 to 0.75 of the time of rows. A prefill packs no keys.
   panels = 1,
 };
+
+// The rows that a cache of keys in panels has room for: `capacity` rounded up to whole panels. It takes batch *
+// kv_heads * panel_rows(capacity) * head_dim elements.
+constexpr std::int64_t panel_rows(std::int64_t capacity) noexcept { return (capacity + 15) / 16 * 16; }
 
 // Dense [batch, heads, rows, columns], of float, f16, bf16, int8_t or q8_0; sizes count elements.
 template <class T>
@@ -96,6 +103,16 @@ inline Tensor bthd(const T* data, std::int64_t heads, std::int64_t rows, std::in
 template <class T>
 inline Output bthd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
   return {data, dtype_of<T>, rows * heads * columns, columns, heads * columns};
+}
+
+// Dense keys in panels, [batch, heads, rows / 16 rounded up, columns, 16]: with KeyLayout::panels.
+template <class T>
+inline Tensor key_panels(const T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
+  return {data, dtype_of<T>, heads * panel_rows(rows) * columns, panel_rows(rows) * columns, 16 * columns};
+}
+template <class T>
+inline Output key_panels(T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
+  return {data, dtype_of<T>, heads * panel_rows(rows) * columns, panel_rows(rows) * columns, 16 * columns};
 }
 
 // Boolean mask: 1 byte an element, non-zero = may attend (as PyTorch's and ONNX's bool masks; not "is masked").

@@ -8,6 +8,8 @@
 
 namespace attn {
 
+// Keys of a panel of a cache (KeyLayout::panels).
+inline constexpr std::int64_t cache_panel = 16;
 // Numbers in a block of q8_0.
 inline constexpr std::int64_t q8_0_block = 32;
 

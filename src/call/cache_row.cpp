@@ -6,8 +6,6 @@
 namespace attn {
 namespace {
 
-constexpr std::int64_t panel_keys = 16;
-
 const char* row_at(const CacheHead& c, const Tensor& t, std::int64_t j) noexcept {
   const CacheRow at = c.problem.cache_row(c.sequence, j);
   return address_of(t, at.batch, c.head, at.row);
@@ -24,7 +22,7 @@ void widen_from_panel(
     char stored[step * sizeof(float)];
     for (std::int64_t i = 0; i < count; ++i)
       std::memcpy(
-          stored + i * size, panel + ((columns.first + d + i) * panel_keys + key) * size,
+          stored + i * size, panel + ((columns.first + d + i) * cache_panel + key) * size,
           static_cast<std::size_t>(size));
     kernels.widen(stored, type, count, wide + d);
   }
@@ -83,8 +81,8 @@ const float* stored_key(const CacheHead& c, std::int64_t j, Columns columns, flo
   const Tensor& t = c.problem.key;
   if (c.problem.key_layout == KeyLayout::rows) return stored(c.kernels, row_at(c, t, j), t.dtype, columns, wide);
   const CacheRow at = c.problem.cache_row(c.sequence, j);
-  const char* const panel = address_of(t, at.batch, c.head, at.row / panel_keys);
-  widen_from_panel(c.kernels, panel, t.dtype, at.row % panel_keys, columns, wide);
+  const char* const panel = address_of(t, at.batch, c.head, at.row / cache_panel);
+  widen_from_panel(c.kernels, panel, t.dtype, at.row % cache_panel, columns, wide);
   return wide;
 }
 

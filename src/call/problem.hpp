@@ -77,6 +77,7 @@ struct Problem {
   const Parallel* parallel = nullptr;
   std::int64_t share_index = 0, share_count = 1;
 
+  bool panels() const noexcept { return key_layout == KeyLayout::panels; }
   // Are weights or their sums wanted?
   bool weighs() const noexcept { return extras.weights.data || extras.key_weight_sums; }
   // Are both factors of the scores bf16? The chain over the head dimension then goes 1, 0, 3, 2, ...

@@ -1,4 +1,5 @@
 #include "check/check.hpp"
+#include "check/layout.hpp"
 #include "check/view.hpp"
 
 namespace attn::check {
@@ -56,8 +57,8 @@ Status append(const AppendArgs& a) noexcept {
   if (Status s = check_types(key_names, a.key, a.key_cache); !s.ok()) return s;
   if (Status s = check_types(value_names, a.value, a.value_cache); !s.ok()) return s;
 
+  if (Status s = layout(a.key_layout, key_names[1], a.key_cache.dtype); !s.ok()) return s;
   if (Status s = scales(a); !s.ok()) return s;
-  if (a.key_layout != KeyLayout::rows) return Status(StatusCode::unsupported, "key_layout is not served yet");
   if (Status s = pages(a); !s.ok()) return s;
   const bool paged = a.page_table != nullptr;
   const std::int64_t caches = paged ? a.page_count : a.batch, rows = paged ? a.page_length : a.capacity;
@@ -67,7 +68,7 @@ Status append(const AppendArgs& a) noexcept {
       view("new_lengths", a.new_lengths, a.batch),
       view("page_table", a.page_table, a.batch, a.page_table_stride, paged ? a.page_table_stride : 0)};
   View results[] = {
-      view("key_cache", a.key_cache, caches, a.kv_heads, rows, a.head_dim),
+      key_view("key_cache", a.key_cache, {caches, a.kv_heads, rows, a.head_dim}, a.key_layout),
       view("value_cache", a.value_cache, caches, a.kv_heads, rows, a.value_dim),
       view("key_scales", a.key_scales, caches, a.kv_heads, rows),
       view("value_scales", a.value_scales, caches, a.kv_heads, rows), view("lengths", a.lengths, a.batch)};

@@ -4,6 +4,7 @@
 
 #include "blas/blas.hpp"
 #include "check/check.hpp"
+#include "check/layout.hpp"
 #include "check/view.hpp"
 
 namespace attn::check {
@@ -83,14 +84,7 @@ Status options(const AttentionArgs& a) noexcept {
   return {};
 }
 
-// What is declared and not yet served.
-Status served(const AttentionArgs& a) noexcept {
-  const auto no = [](const char* name) { return Status(StatusCode::unsupported, "%s is not served yet", name); };
-  if (a.key_layout != KeyLayout::rows) return no("key_layout");
-  return {};
-}
-
-// BLAS takes int sizes, and rows that do not overlap. Halves pass through rows of floats without gaps.
+// BLAS takes int sizes, and rows that do not overlap. Halves and panels pass through rows of floats without gaps.
 Status fits_blas(const View& v) noexcept {
   if (v.empty()) return {};
   for (const std::int64_t n : {v.size[2], v.size[3]})
@@ -141,7 +135,8 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
     return bad("path", static_cast<std::int64_t>(a.path), "is not a value of Path");
   if (Status s = sizes(a); !s.ok()) return s;
   if (Status s = options(a); !s.ok()) return s;
-  if (Status s = served(a); !s.ok()) return s;
+  if (Status s = layout(a.key_layout, "key.dtype", a.key.dtype); !s.ok()) return s;
+  if (Status s = begins_of_panels(a); !s.ok()) return s;
   if (Status s = scales(a); !s.ok()) return s;
   if (Status s = mask_columns(a); !s.ok()) return s;
   if (Status s = bf16_weights(a, path); !s.ok()) return s;
@@ -157,7 +152,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   const std::int64_t rows = paged && keys > 0 && batch > 0 ? a.page_length : keys;
   View inputs[] = {
       view("query", a.query, batch, a.query_heads, queries, a.head_dim),
-      view("key", a.key, caches, a.kv_heads, rows, a.head_dim),
+      key_view("key", a.key, {caches, a.kv_heads, rows, a.head_dim}, a.key_layout),
       view("value", a.value, caches, a.kv_heads, rows, a.value_dim),
       view("key_scales", a.key_scales, caches, a.kv_heads, rows),
       view("value_scales", a.value_scales, caches, a.kv_heads, rows),
@@ -188,6 +183,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   if (!blas::built)
     return Status(
         StatusCode::unsupported, "Path::blas is unsupported: this library was built without a BLAS (ATTN_BLAS=OFF)");
+  if (a.key_layout == KeyLayout::panels && !paged) inputs[1] = rows_of_panels(inputs[1], keys, a.head_dim);
   for (const View* v : {&inputs[0], &inputs[1], &inputs[2], &results[0], &results[1]}) {
     const bool gathered = paged && (v == &inputs[1] || v == &inputs[2]);
     if (Status s = gathered ? Status() : fits_blas(*v); !s.ok()) return s;

@@ -45,6 +45,9 @@ Status softmax(const Tensor& x, const Tensor& y, std::int64_t rows, std::int64_t
 
 Status append(const AppendArgs& args) noexcept;
 
+// sizes: batch, kv_heads, key_length, head_dim.
+Status keys_to_panels(const std::int64_t (&sizes)[4], const Tensor& rows, const Output& panels) noexcept;
+
 Status merge(const MergeArgs& args) noexcept;
 
 }  // namespace attn::check

@@ -22,9 +22,10 @@ struct PageList {
 void list_head(const Problem& p, const Sequence& s, std::int64_t head, std::int64_t j, PageList& list) noexcept {
   const std::int64_t length = p.pages.length;
   const std::int32_t* entry = p.pages.table + s.item * p.pages.stride + j / length;
+  const std::int64_t unit = p.panels() ? cache_panel : 1;
   std::int64_t row = j % length;  // 0 in pages of no more than a block
   for (; list.begin < list.end; ++list.begin) {
-    list.keys[list.begin] = address_of(p.key, *entry, head, row);
+    list.keys[list.begin] = address_of(p.key, *entry, head, row / unit);
     list.values[list.begin] = address_of(p.value, *entry, head, row);
     row += key_block;
     if (row < length) continue;
@@ -82,11 +83,13 @@ void pack_pages(const Plan& plan, const KvHead& kv, std::int64_t block, const Pa
   std::int64_t j = std::max(keys.begin, kv.needed.begin / page * page);
   bool finite = true;
   for (; j < std::min(keys.end, kv.needed.end); j += page) {
-    PackedRows rows = packed_rows(plan, kv, p.key, j, keys);
-    rows.columns = p.head_dim;
-    float* const panels = packed.keys + keys.begin * p.head_dim;
-    p.pairs() ? plan.kernels.pack_key_pairs(rows, panels) : plan.kernels.pack_keys(rows, panels);
-    rows = packed_rows(plan, kv, p.value, j, keys);
+    if (!p.panels()) {
+      PackedRows rows = packed_rows(plan, kv, p.key, j, keys);
+      rows.columns = p.head_dim;
+      float* const panels = packed.keys + keys.begin * p.head_dim;
+      p.pairs() ? plan.kernels.pack_key_pairs(rows, panels) : plan.kernels.pack_keys(rows, panels);
+    }
+    PackedRows rows = packed_rows(plan, kv, p.value, j, keys);
     rows.columns = p.value_dim;
     finite &= plan.kernels.pack_values(rows, packed.values + keys.begin * plan.padded_value_dim);
   }

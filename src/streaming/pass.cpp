@@ -21,14 +21,20 @@ void begin_unit(const Plan& plan, const Workspace& w, std::int64_t i, TileScratc
   clear_unit(plan, scratch.sums);
 }
 
+void pack_keys(const Plan& plan, const KvHead& kv, KeyRange keys, const Packed& packed) noexcept {
+  const Problem& p = plan.problem;
+  const std::int64_t count = keys.end - keys.begin;
+  float* const panels = packed.keys + keys.begin * p.head_dim;
+  const simd::PackedRows rows{key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim, count};
+  p.pairs() ? plan.kernels.pack_key_pairs(rows, panels) : plan.kernels.pack_keys(rows, panels);
+}
+
 void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed& packed) noexcept {
   const Problem& p = plan.problem;
   if (p.pages.table) return pack_pages(plan, kv, block, packed);
   const KeyRange keys = keys_of_block(kv, block);
   const std::int64_t count = keys.end - keys.begin;
-  float* const panels = packed.keys + keys.begin * p.head_dim;
-  const simd::PackedRows rows{key_at(plan, kv, keys.begin), p.key.dtype, plan.key_stride, count, p.head_dim, count};
-  p.pairs() ? plan.kernels.pack_key_pairs(rows, panels) : plan.kernels.pack_keys(rows, panels);
+  if (!p.panels()) pack_keys(plan, kv, keys, packed);
   packed.finite[block] = plan.kernels.pack_values(
       {value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim, count},
       packed.values + keys.begin * plan.padded_value_dim);

@@ -27,10 +27,8 @@ Plan make_plan(const Problem& p, const simd::Kernels& kernels) noexcept {
   plan.rows = plan.share.most_rows(saturating_count(p.batch.query_length, p.group));
   plan.blocks = ceil_divide(p.batch.key_length, simd::key_block);
   plan.padded_value_dim = round_up(p.value_dim, simd::lane_count);
-  if (p.batch.key_length > 1) {
-    plan.key_stride = p.key.row_stride;
-    plan.value_stride = p.value.row_stride;
-  }
+  if (p.batch.key_length > (p.panels() ? cache_panel : 1)) plan.key_stride = p.key.row_stride;
+  if (p.batch.key_length > 1) plan.value_stride = p.value.row_stride;
   plan.uniform = p.visibility.same_for_all() && !p.visibility.has_holes() && !p.scoring.stepped;
   plan.rules = rules_of(p);
   plan.known_blocks = known_blocks_of(p);
@@ -58,8 +56,9 @@ KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept {
   kv.needed = p.needed(kv.sequence);
   kv.keys = kv.values = nullptr;
   if (p.pages.table) return kv;
-  kv.keys = address_of(p.key, kv.sequence.batch, kv.head, kv.sequence.first_key);
-  kv.values = address_of(p.value, kv.sequence.batch, kv.head, kv.sequence.first_key);
+  const std::int64_t first_key = kv.sequence.first_key;  // of a panel, where there are panels
+  kv.keys = address_of(p.key, kv.sequence.batch, kv.head, p.panels() ? first_key / cache_panel : first_key);
+  kv.values = address_of(p.value, kv.sequence.batch, kv.head, first_key);
   return kv;
 }
 

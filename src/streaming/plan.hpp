@@ -75,13 +75,15 @@ struct KvHead {
 };
 KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept;
 
-// Key j, which is needed, and its value.
+// Key j, which is needed, and its value. Of keys in panels: of sixteen keys the first stands at their panel, and each
+// of the others a sixteenth further on.
 inline const char* key_at(const Plan& plan, const KvHead& kv, std::int64_t j) noexcept {
-  if (plan.problem.pages.table) {
-    const CacheRow at = plan.problem.cache_row(kv.sequence, j);
-    return address_of(plan.problem.key, at.batch, kv.head, at.row);
-  }
-  return kv.keys + bytes_of(plan.problem.key.dtype, j * plan.key_stride);
+  const Problem& p = plan.problem;
+  const CacheRow at = p.pages.table ? p.cache_row(kv.sequence, j) : CacheRow{0, j};
+  const char* const first = p.pages.table ? address_of(p.key, at.batch, kv.head, 0) : kv.keys;
+  const std::int64_t element = p.panels() ? at.row / cache_panel * plan.key_stride + at.row % cache_panel * p.head_dim
+                                          : at.row * plan.key_stride;
+  return first + bytes_of(p.key.dtype, element);
 }
 inline const char* value_at(const Plan& plan, const KvHead& kv, std::int64_t j) noexcept {
   if (plan.problem.pages.table) {

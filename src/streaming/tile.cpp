@@ -100,26 +100,28 @@ simd::KeyBlock block_at(
   b.value_dim = p.value_dim;
   b.pairs = p.pairs();
   b.bf16_weights = p.bf16_weights;
+  b.panels = p.panels();
+  const bool pages = p.pages.table != nullptr;
+  if (pages && (!packed || b.panels)) list_pages(plan, kv, block, scratch, b);
   if (packed) {
     b.packed = true;
-    b.keys = packed->keys + keys.begin * p.head_dim;
     b.values = packed->values + keys.begin * plan.padded_value_dim;
     b.values_finite = packed->finite[block] != 0;
   } else {
-    if (p.pages.table) {
-      list_pages(plan, kv, block, scratch, b);
-    } else {
-      b.keys = key_at(plan, kv, keys.begin);
-      b.values = value_at(plan, kv, keys.begin);
-    }
-    b.key_type = p.key.dtype;
+    if (!pages) b.values = value_at(plan, kv, keys.begin);
     b.value_type = p.value.dtype;
-    b.key_stride = plan.key_stride;
     b.value_stride = plan.value_stride;
     b.fetch_ahead = plan.fetch_ahead;
     b.own_keys = kv.stacked > 1;
     b.next_keys = b.own_keys ? p.key.head_stride : 0;
     b.next_values = b.own_keys ? p.value.head_stride : 0;
+  }
+  if (packed && !b.panels) {
+    b.keys = packed->keys + keys.begin * p.head_dim;
+  } else {
+    if (!pages) b.keys = key_at(plan, kv, keys.begin);
+    b.key_type = p.key.dtype;
+    b.key_stride = plan.key_stride;
   }
   return b;
 }

@@ -71,7 +71,7 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
 Packed take_packed(Arena& arena, const Sizes& z) noexcept {
   const std::int64_t length = z.problem.batch.key_length, keys = round_up(length, z.kernels.panel_keys);
   return {
-      arena.take<float>(saturating_product(keys, z.problem.head_dim)),
+      arena.take<float>(z.problem.panels() ? 0 : saturating_product(keys, z.problem.head_dim)),
       arena.take<float>(saturating_product(keys, z.padded_value_dim())),
       arena.take<std::uint8_t>(ceil_divide(length, key_block))};
 }

@@ -22,6 +22,7 @@
 namespace {
 
 using attn::DType;
+using attn::KeyLayout;
 using std::int64_t;
 using test::Random;
 
@@ -150,12 +151,12 @@ void merge() {
 }
 
 // Then attends to the rows in use of a cache of which the rest was never written.
-void append(DType type) {
+void append(DType type, KeyLayout layout) {
   Random random(5);
   for (int64_t dim = 1; dim <= 40; ++dim) {
     constexpr int64_t batch = 2, heads = 2, added = 5, capacity = 40;
     const std::vector<float> x = random.normals(batch * heads * added * dim);
-    Unwritten<float> keys(batch * heads * capacity * dim), values(batch * heads * capacity * dim);
+    Unwritten<float> keys(batch * heads * attn::panel_rows(capacity) * dim), values(batch * heads * capacity * dim);
     int64_t lengths[batch] = {0, 0};
     const int64_t new_lengths[batch] = {added, added - 2};
     attn::AppendArgs a;
@@ -165,7 +166,9 @@ void append(DType type) {
     a.new_length = added;
     a.head_dim = a.value_dim = dim;
     a.key = a.value = attn::bhtd(x.data(), heads, added, dim);
-    a.key_cache = attn::bhtd(keys.data(), heads, capacity, dim);
+    a.key_layout = layout;
+    a.key_cache = layout == KeyLayout::rows ? attn::bhtd(keys.data(), heads, capacity, dim)
+                                            : attn::key_panels(keys.data(), heads, capacity, dim);
     a.value_cache = attn::bhtd(values.data(), heads, capacity, dim);
     a.key_cache.dtype = a.value_cache.dtype = type;
     a.lengths = lengths;
@@ -182,6 +185,7 @@ void append(DType type) {
     b.head_dim = b.value_dim = dim;
     b.query = a.key;
     b.key = a.key_cache;
+    b.key_layout = layout;
     b.value = a.value_cache;
     b.output = attn::bhtd(output.data(), heads, added, dim);
     b.key_lengths = lengths;
@@ -230,7 +234,8 @@ int main(int argc, char** argv) {
   own_workspace_and_shares();
   softmax();
   merge();
-  for (const DType type : {DType::f32, DType::f16, DType::bf16}) append(type);
+  for (const DType type : {DType::f32, DType::f16, DType::bf16})
+    for (const KeyLayout layout : {KeyLayout::rows, KeyLayout::panels}) append(type, layout);
   layers();
   std::printf("%s: %lld calls\n", attn::active_isa(), static_cast<long long>(calls));
   return ok ? 0 : 1;

@@ -206,3 +206,25 @@ TEST_CASE("layout: keys past the length are not even mapped", "[inside][attentio
     REQUIRE(p.check() == "");
   }
 }
+
+TEST_CASE("layout: not a byte outside of panels is touched", "[inside][attention][layout][panels]") {
+  const Path path = GENERATE(from_range(test::paths()));
+  Random random(67);
+  for (const test::Edge edge : {test::Edge::before, test::Edge::after})
+    for (const bool halves : {false, true})
+      for (const std::int64_t dim : {1, 3, 5, 17, 64})
+        for (const std::int64_t keys : {1, 3, 15, 33, 100, 513})
+          for (const std::int64_t queries : {1, 3, 14}) {
+            if (keys > 500 && dim != 5) continue;
+            Problem p({1, 2, 1, queries, keys, dim, 3}, random);
+            // As halves the floats are other numbers, of which some are not finite.
+            test::GuardedFloats panels(attn::panel_rows(keys) * dim / (halves ? 2 : 1), edge);
+            for (float& x : panels) x = halves ? 0.5f : random.normal();
+            p.args.path = path;
+            p.args.key = attn::key_panels(panels.data(), 1, keys, dim);
+            if (halves) p.args.key.dtype = attn::DType::bf16;
+            p.args.key_layout = attn::KeyLayout::panels;
+            INFO(describe(p.args));
+            REQUIRE(p.check() == "");
+          }
+}

@@ -73,3 +73,25 @@ TEST_CASE("unseen: a NaN that is seen spoils its rows, and no other", "[not_ther
   }
   if (path == Path::streaming) CHECK(spoilt > many / 4);
 }
+
+// The lanes of a panel that hold no key are NaN, too (lay_in_panels).
+TEST_CASE("unseen: keys in panels, with poison between those that are seen", "[not_there][panels][mixtures][poison]") {
+  const Path path = GENERATE(from_range(test::paths()));
+  for (int round = 0; round < rounds(400); ++round)
+    for (const float poison : {quiet_nan, infinity}) {
+      std::vector<std::uint32_t> want;
+      for (const bool spoilt : {false, true}) {
+        test::Random random(static_cast<std::uint64_t>(12000 + round));
+        test::RandomProblem p(random, path, round % 20 == 0);
+        if (round % 2 == 1) p.vary_bias(random);
+        p.args().scores = {};
+        p.align_keys();
+        if (spoilt) p.spoil_unseen(poison);
+        p.lay_in_panels(random);
+        INFO("round " << round << ", poison " << poison << ": " << test::describe(p.args()));
+        REQUIRE(p.check() == "");
+        if (!spoilt) want = p.results();
+        if (spoilt && path == Path::streaming) REQUIRE(p.results() == want);
+      }
+    }
+}

@@ -220,3 +220,16 @@ TEST_CASE("workspace: one query of one head of each KV head counts no packed key
     CHECK(attn::workspace_size(a) < 8 * 200000 + states);
   }
 }
+
+TEST_CASE("workspace: keys in panels are not packed", "[quiet][workspace][panels]") {
+  attn::AttentionArgs a;
+  a.query_length = 40;
+  a.key_length = 5000;
+  a.head_dim = 64;
+  a.value_dim = 8;
+  const std::size_t rows = attn::workspace_size(a);
+  a.key_layout = attn::KeyLayout::panels;
+  const std::size_t packed = 5000 * 64 * sizeof(float);
+  CHECK(attn::workspace_size(a) + packed <= rows);
+  CHECK(attn::workspace_size(a) < packed);
+}

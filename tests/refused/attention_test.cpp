@@ -186,6 +186,8 @@ TEST_CASE("error: values that an enum does not have", "[refused][attention][erro
       {"key.dtype", "-1", [](AttentionArgs& a) { a.key.dtype = static_cast<attn::DType>(-1); }},
       {"value.dtype", "99", [](AttentionArgs& a) { a.value.dtype = static_cast<attn::DType>(99); }},
       {"output.dtype", "9", [](AttentionArgs& a) { a.output.dtype = static_cast<attn::DType>(9); }},
+      {"key_layout", "2", [](AttentionArgs& a) { a.key_layout = static_cast<attn::KeyLayout>(2); }},
+      {"key_layout", "-1", [](AttentionArgs& a) { a.key_layout = static_cast<attn::KeyLayout>(-1); }},
       {"bias.dtype", "3", [](AttentionArgs& a) { a.bias.dtype = static_cast<attn::DType>(3); }},
       {"weights.dtype", "-2", [](AttentionArgs& a) { a.weights.dtype = static_cast<attn::DType>(-2); }},
   });
@@ -357,6 +359,33 @@ TEST_CASE("error: packed batches", "[refused][attention][error]") {
       {"cu_key_lengths[1]", "key_length = 4", packed(queries, long_keys)},
       {"key_lengths[1]", "3", packed(queries, keys, lengths)},
   });
+}
+
+TEST_CASE("error: keys in panels", "[refused][attention][error]") {
+  static const std::int64_t queries[] = {0, 1, 3}, keys[] = {0, 3, 4};
+  const auto in_panels = [](std::function<void(AttentionArgs&)> set) {
+    return [set](AttentionArgs& a) {
+      a.key_layout = attn::KeyLayout::panels;
+      a.key = {a.key.data, attn::DType::f32, 2 * 16 * 5, 16 * 5, 16 * 5};
+      set(a);
+    };
+  };
+  check_all({
+      {"cu_key_lengths[1]", "3", in_panels([](AttentionArgs& a) {
+         a.cu_query_lengths = queries;
+         a.cu_key_lengths = keys;
+       })},
+      {"key.data", "null", in_panels([](AttentionArgs& a) { a.key.data = nullptr; })},
+      {"key", std::to_string(top), in_panels([](AttentionArgs& a) { a.key.head_stride = top; })},
+      // The last panel is whole: its 16th key stands in the output, though no query sees it.
+      {"output", "key", in_panels([](AttentionArgs& a) {
+         a.batch = 1;
+         a.output.data = static_cast<float*>(const_cast<void*>(a.key.data)) + 2 * 16 * 5 - 1;
+       })},
+  });
+  check_all(
+      {{"key.dtype", "q8_0", in_panels([](AttentionArgs& a) { a.key.dtype = attn::DType::q8_0; })}},
+      StatusCode::unsupported);
 }
 
 TEST_CASE("error: Path::blas of a build without a BLAS", "[refused][attention][error]") {

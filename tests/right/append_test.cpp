@@ -121,6 +121,8 @@ TEST_CASE("kv cache: bad arguments are named and nothing is written", "[right][k
       {"new_lengths[1]", "-1", [](Cache& c) { c.args.new_lengths = negative; }},
       {"key.dtype", "8", [](Cache& c) { c.args.key.dtype = static_cast<DType>(8); }},
       {"value_cache.dtype", "7", [](Cache& c) { c.args.value_cache.dtype = static_cast<DType>(7); }},
+      {"key_layout", "5", [](Cache& c) { c.args.key_layout = static_cast<attn::KeyLayout>(5); }},
+      {"key_cache.head_stride", "56", [](Cache& c) { c.args.key_layout = attn::KeyLayout::panels; }},
       {"key.data", "null", [](Cache& c) { c.args.key.data = nullptr; }},
       {"value_cache.data", "null", [](Cache& c) { c.args.value_cache.data = nullptr; }},
       {"key_cache.row_stride", "3", [](Cache& c) { c.args.key_cache.row_stride = 3; }},

@@ -172,6 +172,21 @@ static void test_cache(void) {
   memcpy(&bits, &k[0], sizeof bits);
   CHECK(abs((int)(bits >> 16) - (int)keys[0]) <= 1); /* rounded, not cut */
   CHECK(keys[0] == keys[TK * D]); /* the second copy */
+
+  enum { ROOM = (TK + 15) / 16 * 16 };
+  static float panels[HKV * ROOM * D];
+  const attn_output to = {panels, ATTN_F32, HKV * ROOM * D, ROOM * D, 16 * D};
+  CHECK(attn_keys_to_panels(1, HKV, TK, D, &p.key, &to, message, sizeof message) == ATTN_OK && message[0] == '\0');
+  for (int h = 0; h < HKV; ++h)
+    for (int j = 0; j < TK; ++j)
+      for (int d = 0; d < D; ++d)
+        CHECK(panels[(h * ROOM + j / 16 * 16) * D + d * 16 + j % 16] == k[(h * TK + j) * D + d]);
+  CHECK(attn_keys_to_panels(1, HKV, TK, -D, &p.key, &to, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "head_dim") != NULL);
+  CHECK(attn_keys_to_panels(1, HKV, TK, D, NULL, &to, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "rows is null") != NULL);
+  CHECK(attn_keys_to_panels(1, HKV, TK, D, &p.key, NULL, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "panels is null") != NULL);
 }
 
 static void test_merge(void) {

@@ -60,6 +60,7 @@ attn_attention_args as_c(const attn::AttentionArgs& a) {
   c.page_table_stride = a.page_table_stride;
   c.page_length = a.page_length;
   c.page_count = a.page_count;
+  c.key_layout = static_cast<std::int32_t>(a.key_layout);
   copy_tensor(c.output, a.output);
   copy_tensor(c.weights, a.weights);
   copy_tensor(c.scores, a.scores);

@@ -80,6 +80,7 @@ TEST_CASE("effect: every member of AttentionArgs is in the mixtures", "[right][o
       if (round % 10 == 0) p.vary_bias(random);
       if (round % 10 == 1) p.vary_mask_columns(random);
       if (round % 10 == 2) p.weigh_in_bf16();
+      if (round % 10 == 4) p.lay_in_panels(random);
       if (round % 10 == 3) p.lay_in_pages(random);
       add(covered, p.args());
     }

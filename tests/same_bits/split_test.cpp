@@ -42,10 +42,11 @@ struct Part {
     a.key_length = item.keys;
     a.cu_query_lengths = a.cu_key_lengths = nullptr;
     move(whole, a.query, item.tensor_item, item.first_query + t);
+    const bool panels = a.key_layout == attn::KeyLayout::panels;
     if (a.page_table) {
       a.page_table += item.b * a.page_table_stride;
     } else if (item.keys > 0) {
-      move(whole, a.key, item.tensor_item, item.first_key);
+      move(whole, a.key, item.tensor_item, panels ? item.first_key / 16 : item.first_key);
       move(whole, a.value, item.tensor_item, item.first_key);
     }
     // The stride of a dimension of size 1 is never used.
@@ -158,6 +159,7 @@ TEST_CASE("split: items, sequences and rows alone have the same bits", "[same_bi
     test::RandomProblem p(random, attn::Path::streaming, round % 20 == 0);
     if (round % 2 == 1) p.vary_bias(random);
     if (round % 4 >= 2) p.weigh_in_bf16();
+    if (round % 3 == 1) p.lay_in_panels(random);
     if (round % 3 == 0) p.lay_in_pages(random);
     INFO("round " << round << ": " << test::describe(p.args()));
     REQUIRE(!p.results().empty());

@@ -341,6 +341,39 @@ void add_pages(std::vector<Option>& list) {
        }});
 }
 
+void add_panels(std::vector<Option>& list) {
+  list.push_back(
+      {"panels",
+       [](Problem& p, OptionMemory& m) {
+         p.args.key =
+             attn::key_panels(static_cast<const float*>(m.key_panels.data()), p.args.kv_heads, m.keys, p.args.head_dim);
+         p.args.key_layout = attn::KeyLayout::panels;
+       },
+       [](const OptionMemory& m) -> std::vector<OptionInput> {
+         return {
+             input("key", m.key_panels, m.key_panels.size(), [](AttentionArgs& a, const void* x) { a.key.data = x; })};
+       },
+       [](OptionMemory& m) { m.key_panels[5] = std::numeric_limits<float>::quiet_NaN(); }});
+  list.push_back(
+      {"panels in bf16",
+       [](Problem& p, OptionMemory& m) {
+         store_inputs(p, m.bf16, DType::bf16);
+         p.args.key = attn::key_panels(
+             reinterpret_cast<const attn::bf16*>(m.bf16.data()), p.args.kv_heads, m.keys, p.args.head_dim);
+         p.args.key_layout = attn::KeyLayout::panels;
+       },
+       nullptr, [](OptionMemory& m) { m.bf16[5] = 0x7fff; }});
+  list.push_back(
+      {"panels in i8",
+       [](Problem& p, OptionMemory& m) {
+         set_i8(p, m);
+         p.args.key =
+             attn::key_panels(static_cast<const std::int8_t*>(m.i8.data()), p.args.kv_heads, m.keys, p.args.head_dim);
+         p.args.key_layout = attn::KeyLayout::panels;
+       },
+       nullptr, [](OptionMemory& m) { m.key_scales[2] = std::numeric_limits<float>::quiet_NaN(); }});
+}
+
 // ---- Members ----
 
 // A new one does not compile here until it has a name, and then the coverage tests ask for its option.
@@ -510,6 +543,12 @@ OptionMemory::OptionMemory(int64_t rows, int64_t keys) : rows(rows), keys(keys) 
   for (std::size_t i = page_table.size(); i-- > 1;)
     std::swap(page_table[i], page_table[random.integer(0, static_cast<int64_t>(i))]);
   page_table.pop_back();
+  key_panels = Random(89).normals(items * shape.kv_heads * attn::panel_rows(keys) * shape.head_dim);
+  for (std::size_t i = 0; i < key_panels.size(); ++i) {
+    const int64_t panels = attn::panel_rows(keys) / 16,
+                  panel = static_cast<int64_t>(i) / (16 * shape.head_dim) % panels;
+    if (16 * panel + static_cast<int64_t>(i) % 16 >= keys) key_panels[i] = std::numeric_limits<float>::quiet_NaN();
+  }
 }
 
 const std::vector<Option>& options() {
@@ -523,6 +562,7 @@ const std::vector<Option>& options() {
     add_mask_columns(all);
     add_bf16_weights(all);
     add_pages(all);
+    add_panels(all);
     return all;
   }();
   return list;

@@ -34,6 +34,7 @@ struct OptionMemory {
   std::vector<std::int64_t> cu_queries, cu_keys, lengths, offsets;
   std::vector<float> page_keys, page_values;  // [pages, KV heads, 16, ...]
   std::vector<std::int32_t> page_table;  // [items, ceil(keys / 16)]
+  std::vector<float> key_panels;  // [items, KV heads, keys / 16 rounded up, head_dim, 16]; NaN in place of missing keys
 };
 
 // An array that an option reads: densely, from its first byte to its last.

@@ -194,6 +194,7 @@ std::vector<std::uint32_t> RandomProblem::inputs() const {
     for (const float value : *x) all.push_back(bits(value));
   all.insert(all.end(), mask_.begin(), mask_.end());
   all.insert(all.end(), bias_halves_.begin(), bias_halves_.end());
+  all.insert(all.end(), panels_.begin(), panels_.end());
   return all;
 }
 

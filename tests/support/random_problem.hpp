@@ -46,6 +46,12 @@ class RandomProblem {
   // Weights are rounded to bf16, values are bf16; on the streaming path. An extra step that draws nothing, before any
   // that stores values in another way.
   void weigh_in_bf16();
+  // The keys that there are by then in panels: of any order and padding, with NaN (127 as i8) in all that is no key. An
+  // extra step, likewise.
+  void lay_in_panels(Random& random);
+  // Gives the sequences of a packed batch key counts with which they begin at multiples of 16, as panels want it.
+  // lay_in_panels() does so, too: for what is to be done before.
+  void align_keys();
   // Lays keys and values, as they are by now, in pages of a random length; false, and nothing is done, if the batch is
   // packed. The last step: poison goes to where they stood before.
   bool lay_in_pages(Random& random);
@@ -83,6 +89,7 @@ class RandomProblem {
   std::vector<float> bias_, slopes_, sinks_, factors_;
   std::vector<std::uint16_t> bias_halves_;  // as bias_, where it is not float
   std::int64_t bias_start_ = 0;  // where element 0 stands
+  std::vector<unsigned char> panels_;
   Pages pages_;
   std::vector<std::int64_t> offsets_, key_lengths_, cu_queries_, cu_keys_;
 };

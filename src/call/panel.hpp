@@ -1,0 +1,22 @@
+// Keys written into panels (KeyLayout::panels).
+#pragma once
+
+#include <cstdint>
+
+#include "attn/tensor.hpp"
+#include "call/cache_row.hpp"
+
+namespace attn {
+
+// A place in a tensor of panels: of one KV head, a key.
+struct PanelPlace {
+  std::int64_t batch, head, key;
+};
+
+// Its first element; the others follow cache_panel elements apart.
+char* address_in_panel(const Output& panels, PanelPlace place) noexcept;
+
+// Writes some columns of it, which stand one after the other at `elements`.
+void put_in_panel(const Output& panels, PanelPlace place, Columns columns, const void* elements) noexcept;
+
+}  // namespace attn
