@@ -142,6 +142,8 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
   const bool fetch_ahead = keys.ahead != nullptr;
   const float* row[Rows];
   for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(i, q.count - 1) * q.stride;
+  const char* first[Vectors];
+  for (int v = 0; v < Vectors; ++v) first[v] = rows.at(0) + v % of_sixteen * apart * step + v / of_sixteen * far;
   Keys acc[Vectors][Rows];
 #pragma GCC unroll 8
   for (int v = 0; v < Vectors; ++v)
@@ -151,7 +153,7 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
   const auto add_step = [&](auto& x) {
 #pragma GCC unroll 8
     for (int v = 0; v < Vectors; ++v) {
-      transpose_rows(rows.at(d) + v % of_sixteen * apart * step + v / of_sixteen * far, step, x);
+      transpose_rows(first[v] + d * static_cast<std::ptrdiff_t>(sizeof(T)), step, x);
       for_each_column<T>(x, d, [&](std::ptrdiff_t column, Keys key) {
 #pragma GCC unroll 8
         for (int i = 0; i < Rows; ++i) acc[v][i] = fma(Keys::set1(row[i][column]), key, acc[v][i]);

@@ -23,6 +23,7 @@ Status check_length(std::int64_t length) noexcept {
 // Without a table the others mean nothing.
 template <class Args>
 Status check_sizes(const Args& a) noexcept {
+  if (!a.page_table && (a.page_table_stride | a.page_length | a.page_count) == 0) return {};
   const struct {
     const char* name;
     std::int64_t value;
@@ -30,7 +31,6 @@ Status check_sizes(const Args& a) noexcept {
       {"page_table_stride", a.page_table_stride}, {"page_length", a.page_length}, {"page_count", a.page_count}};
   for (const auto& size : sizes)
     if (!a.page_table && size.value != 0) return bad(size.name, size.value, "must be 0 without a page_table");
-  if (!a.page_table) return {};
   for (const auto& size : sizes)
     if (size.value < 0 || size.value > max_elements)
       return bad(size.name, size.value, size.value < 0 ? "must not be negative" : "is more than memory can hold");

@@ -53,9 +53,12 @@ KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept {
   kv.first_row = rows.begin;
   kv.rows = rows.end - rows.begin;
   kv.tiles = kv.rows == 0 ? 0 : kv.rows <= plan.rows_per_tile ? 1 : ceil_divide(kv.rows, plan.rows_per_tile);
-  kv.needed = p.needed(kv.sequence);
+  kv.needed = {0, kv.sequence.key_length};
   kv.keys = kv.values = nullptr;
-  if (p.pages.table) return kv;
+  if (p.pages.table) {
+    kv.needed = p.needed(kv.sequence);
+    return kv;
+  }
   const std::int64_t first_key = kv.sequence.first_key;  // of a panel, where there are panels
   kv.keys = address_of(p.key, kv.sequence.batch, kv.head, p.panels() ? first_key / cache_panel : first_key);
   kv.values = address_of(p.value, kv.sequence.batch, kv.head, first_key);

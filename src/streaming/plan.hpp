@@ -70,7 +70,7 @@ struct KvHead {
   std::int64_t first_row;  // that the plan's share computes
   std::int64_t stacked = 1;  // it stands for so many heads, a row each
   std::int64_t rows, tiles;  // at most those of the plan; less in a short sequence of a packed batch
-  KeyRange needed;  // the keys that some query of the sequence may see; all, where scores are asked for
+  KeyRange needed;  // with pages the keys that some query of the sequence may see, or all for scores; else all
   const char *keys, *values;  // of the sequence's first key; not with pages
 };
 KvHead kv_head_at(const Plan& plan, std::int64_t index) noexcept;
