@@ -26,7 +26,7 @@ class Plain {
   Plain(const float* query, std::int64_t head_dim, std::int64_t value_dim, double scale)
       : query_(query), head_dim_(head_dim), scale_(scale), output_(static_cast<std::size_t>(value_dim)) {}
 
-  // Returns exp(score): the key's weight, but for weights() below.
+  // Returns exp(score), which is the key's weight times sum().
   double see(const float* key, const float* value, double bias = 0) {
     double score = 0;
     for (std::int64_t d = 0; d < head_dim_; ++d) score += static_cast<double>(query_[d]) * static_cast<double>(key[d]);
