@@ -189,6 +189,56 @@ static void test_cache(void) {
   CHECK(strstr(message, "panels is null") != NULL);
 }
 
+/* The first item in a cache of int8 with scales, in pages of 16 rows that stand in no order. A row is rounded to 1/254
+ * of its largest element, which is below 1. */
+static void test_pages_of_int8(void) {
+  enum { LENGTH = 16, PAGES = 7 };
+  static const int32_t table[PAGES] = {3, 0, 6, 1, 5, 2, 4};
+  static int8_t keys[PAGES * HKV * LENGTH * D], values[PAGES * HKV * LENGTH * DV];
+  static float key_scales[PAGES * HKV * LENGTH], value_scales[PAGES * HKV * LENGTH];
+  char message[256];
+  int64_t used = 0;
+  attn_append_args p;
+  attn_append_args_init(&p);
+  p.kv_heads = HKV;
+  p.new_length = TK;
+  p.capacity = PAGES * LENGTH;
+  p.head_dim = D;
+  p.value_dim = DV;
+  p.key = (attn_tensor){k, ATTN_F32, HKV * TK * D, TK * D, D};
+  p.value = (attn_tensor){v, ATTN_F32, HKV * TK * DV, TK * DV, DV};
+  p.key_cache = (attn_output){keys, ATTN_I8, HKV * LENGTH * D, LENGTH * D, D};
+  p.value_cache = (attn_output){values, ATTN_I8, HKV * LENGTH * DV, LENGTH * DV, DV};
+  p.key_scales = (attn_mutable_scales){key_scales, HKV * LENGTH, LENGTH, 1};
+  p.value_scales = (attn_mutable_scales){value_scales, HKV * LENGTH, LENGTH, 1};
+  p.page_table = table;
+  p.page_table_stride = PAGES;
+  p.page_length = LENGTH;
+  p.page_count = PAGES;
+  p.lengths = &used;
+  CHECK(attn_append(&p, message, sizeof message) == ATTN_OK);
+  CHECK(used == TK);
+
+  attn_attention_args a = make_args();
+  a.batch = 1;
+  a.key_length = PAGES * LENGTH;
+  a.key_lengths = &used;
+  a.key = (attn_tensor){keys, ATTN_I8, HKV * LENGTH * D, LENGTH * D, D};
+  a.value = (attn_tensor){values, ATTN_I8, HKV * LENGTH * DV, LENGTH * DV, DV};
+  a.key_scales = (attn_scales){key_scales, HKV * LENGTH, LENGTH, 1};
+  a.value_scales = (attn_scales){value_scales, HKV * LENGTH, LENGTH, 1};
+  a.page_table = table;
+  a.page_table_stride = PAGES;
+  a.page_length = LENGTH;
+  a.page_count = PAGES;
+  memset(output, 0, sizeof output);
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_OK);
+  CHECK(largest_difference(output, wanted, HQ * TQ * DV) < 0.01);
+  a.page_count = PAGES - 1; /* of which entry 2 speaks */
+  CHECK(attn_attention(&a, message, sizeof message) == ATTN_INVALID_ARGUMENT);
+  CHECK(strstr(message, "page_table[0][2]") != NULL);
+}
+
 static void test_merge(void) {
   static const float outputs[] = {1, 3, 100}, sums[] = {0, 0, -INFINITY};
   float merged = 0, sum = 0;
@@ -651,6 +701,7 @@ int main(void) {
   reference();
   test_attention();
   test_cache();
+  test_pages_of_int8();
   test_merge();
   test_errors();
   test_zeroed();
