@@ -23,6 +23,7 @@ class Isa:
     forms: tuple  # of it, with operands that a loop of them does not change
     vectors: int  # registers for sixteen lanes
     stack: str  # an address on the stack
+    lanes: str = ""  # whose lanes it takes; its own if empty
 
 
 X86_FMA = r"\s+vfn?m(?:add|sub)\d+ps\s"
@@ -31,6 +32,10 @@ ISAS = {
     "avx512": Isa("avx512", "x86_64", X86_FMA, ("\tvfmadd231ps %zmm30, %zmm31, %zmm0",), 1, r"\(%rsp[,)]"),
     "neon": Isa("neon", "aarch64", r"\s+fmla\s+v", ("\tfmla v0.4s, v30.4s, v31.4s", "\tfmla v0.4s, v30.4s, v31.s[0]"),
                 4, r"\[sp\b"),
+    "avx512bf16": Isa("avx512bf16", "x86_64", r"\s+vdpbf16ps\s", ("\tvdpbf16ps %zmm30, %zmm31, %zmm0",), 1,
+                      r"\(%rsp[,)]", "avx512"),
+    "neonbf16": Isa("neonbf16", "aarch64", r"\s+bfmlal[bt]\s",
+                    ("\tbfmlalt v0.4s, v30.8h, v31.8h", "\tbfmlalb v0.4s, v30.8h, v31.8h"), 4, r"\[sp\b", "neon"),
 }
 
 # Loops that do more than multiply: they fetch ahead, widen halves or mask a tail.
@@ -50,7 +55,7 @@ class Loop:
 
 def tile(isa):
     """Rows of the full tile, and its vectors of sixteen columns."""
-    text = (ROOT / f"simd/lanes_{isa.name}.hpp").read_text()
+    text = (ROOT / f"simd/lanes_{isa.lanes or isa.name}.hpp").read_text()
     rows, vectors = (int(re.search(rf"\btile_{name} = (\d+);", text)[1]) for name in ("rows", "vectors"))
     return rows, vectors
 

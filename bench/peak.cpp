@@ -92,9 +92,11 @@ constexpr long flop_of(int floats, int chains) { return 2 * floats * chains * st
 constexpr Loop loops[] = {
 #if defined(__x86_64__)
     {"avx512", avx512, flop_of(16, chains)},
+    {"avx512bf16", avx512, flop_of(16, chains)},  // of float32, likewise below
     {"avx2", avx2, flop_of(8, chains)},
 #elif defined(__aarch64__)
     {"neon", neon, flop_of(4, chains)},
+    {"neonbf16", neon, flop_of(4, chains)},
 #endif
     {"scalar", scalar, 2 * lanes* scalar_steps}};
 

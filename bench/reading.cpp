@@ -82,9 +82,11 @@ std::uint64_t (*best())(const char*, std::size_t, std::int64_t) {
     const attn::Isa isa = attn::isa(i);
     if (!isa.runnable) continue;
 #if defined(__x86_64__)
+    if (std::strcmp(isa.name, "avx512bf16") == 0) return avx512;
     if (std::strcmp(isa.name, "avx512") == 0) return avx512;
     if (std::strcmp(isa.name, "avx2") == 0) return avx2;
 #elif defined(__aarch64__)
+    if (std::strcmp(isa.name, "neonbf16") == 0) return neon;
     if (std::strcmp(isa.name, "neon") == 0) return neon;
 #endif
   }

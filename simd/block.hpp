@@ -86,7 +86,7 @@ void attend(
   if (!scratch.multiplied) score_block<Lanes>(queries, keys, visible, scratch);
   block_softmax<Lanes>(queries.count, visible, rule, scratch.scores, block);
   if (keys.value_scales) return weigh_scaled_values<Lanes>(queries.count, keys, visible, scratch, block);
-  if (keys.bf16_weights) round_weights<Lanes>(queries.count, visible, scratch.scores, scratch.weights);
+  if (keys.bf16_weights) round_weights<Lanes>(queries.count, keys, visible, scratch.scores, scratch.weights);
   weigh_values<Lanes>(
       {queries.count, keys.bf16_weights ? scratch.weights : scratch.scores, keys, visible, block.output,
        block.output_stride, strip_columns<Lanes>(keys, keys.own_keys ? 1 : queries.count),

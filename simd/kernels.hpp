@@ -65,9 +65,13 @@ struct RowSteps {
 
 // ---- What attend and weigh read: a tile of query rows against one block of keys of one KV head ----
 
+// Floats of a copied bf16 query: its columns, its pairs, their least exponent (pairs.hpp).
+constexpr std::ptrdiff_t query_pairs_floats(std::ptrdiff_t head_dim) { return head_dim + (head_dim + 1) / 2 + 1; }
+
 // A tile of query rows: the same for every block.
 struct Queries {
-  // [count, head_dim], stride floats apart; negated if the exponent's scale is negative.
+  // [count, head_dim], stride floats apart; negated if the exponent's scale is negative. For keys in pairs as
+  // copy_query_pairs makes them.
   const float* rows = nullptr;
   std::ptrdiff_t count = 0;
   std::ptrdiff_t stride = 0;
@@ -186,6 +190,8 @@ struct PackedRows {
   std::ptrdiff_t first = 0;
   // What is read about rows_ahead rows later, fetched row by row; null: what stands there.
   const void* ahead = nullptr;
+  // No others were packed into the block before.
+  bool begins = true;
 };
 
 // ---- A projection ----
@@ -252,11 +258,14 @@ struct Kernels {
   void (*pack_keys)(const PackedRows& keys, float* block);
   // The same of bf16 keys that bf16 queries are multiplied with: the second column of a pair comes first.
   void (*pack_key_pairs)(const PackedRows& keys, float* block);
-  // to[head_dim] = a row of bf16 queries, negated or not, as the kernels want it for such keys.
+  // to[query_pairs_floats] = a row of bf16 queries, negated or not, as the kernels want it for such keys.
   void (*copy_query_pairs)(const void* query, std::ptrdiff_t head_dim, bool negate, float* to);
   // A block's values -> strips of panel_keys columns, each [block_count, columns of the strip rounded up to 16].
   // Are all these values finite?
   bool (*pack_values)(const PackedRows& values, float* block);
+  // The same of bf16 values that bf16 weights are multiplied with. If one of the block is not finite, pack_values must
+  // pack all of it again.
+  bool (*pack_value_pairs)(const PackedRows& values, float* block);
 
   // ---- A tile against a block ----
 
@@ -280,6 +289,6 @@ struct Kernels {
   void (*project)(const Projected& args);
 };
 
-extern const Kernels scalar, avx2, avx512, neon;
+extern const Kernels scalar, avx2, avx512, avx512bf16, neon, neonbf16;
 
 }  // namespace attn::simd

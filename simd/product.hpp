@@ -12,6 +12,7 @@
 
 #include "elements.hpp"
 #include "numbers.hpp"
+#include "pairs.hpp"
 #include "pieces.hpp"
 #include "prefetch.hpp"
 
@@ -75,7 +76,7 @@ void multiply_tile(const Product& p) {
     for (int r = 0; r < Rows; ++r) {
       const Lanes row = Lanes::set1(weight[r * a_stride]);
 #pragma GCC unroll 8
-      for (int v = 0; v < Vectors; ++v) acc[r][v] = fma(row, column[v], acc[r][v]);
+      for (int v = 0; v < Vectors; ++v) acc[r][v] = add_product<T>(row, column[v], acc[r][v]);
     }
   };
   const bool fetch_ahead = From != Source::packed && p.fetch_ahead;

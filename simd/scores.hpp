@@ -42,6 +42,21 @@ template <class Lanes>
   }
 }
 
+// The tile of p with its panel in pairs: by the instruction where no sum can be subnormal.
+template <class Lanes>
+void multiply_panel_pairs(std::ptrdiff_t rows, std::ptrdiff_t vectors, Product p) {
+  if constexpr (PairProduct<Lanes>::exists) {
+    const std::ptrdiff_t head_dim = p.depth;
+    const float* const least = static_cast<const float*>(p.b) + (head_dim - 1) * p.b_stride;
+    const bool may = panels_hold_exponent(head_dim) &&
+        may_multiply_pairs<Lanes>(p.a + query_exponent(head_dim), p.a_stride, rows, bits_of(least));
+    p.a += query_pairs(head_dim);
+    p.depth = (head_dim + 1) / 2;
+    may ? multiply<Lanes, Source::packed, bf16_pair>(rows, vectors, p)
+        : multiply<Lanes, Source::packed, bf16_pair_in_turn>(rows, vectors, p);
+  }
+}
+
 // From packed panels.
 template <class Lanes>
 void score_packed(const Queries& q, const KeyBlock& k, const Visible& v, const Scratch& scratch) {
@@ -62,6 +77,10 @@ void score_packed(const Queries& q, const KeyBlock& k, const Visible& v, const S
       float* const scores = scratch.scores + r * score_stride + j;
       if (k.key_scales)
         score_scaled_panel<Lanes>(some, panel, vectors, k, k.key_scales + j, scores);
+      else if (PairProduct<Lanes>::exists && k.pairs)
+        multiply_panel_pairs<Lanes>(
+            rows, vectors,
+            {some.rows, q.stride, panel, width, q.head_dim, scores, score_stride, false, false, 16, 0, nullptr});
       else
         score_panel<Lanes>(some, panel, vectors, q.head_dim, scores);
     }
@@ -114,6 +133,18 @@ struct KeysInPages {
   KeysInPages without_ahead() const { return {paging, stride, false}; }
 };
 
+// Keys as the fma chain takes them: the second column of a pair, then the first.
+template <class T>
+KeyRows<T> in_turn(KeyRows<T> keys) {
+  return keys;
+}
+inline KeyRows<paired_bf16> in_turn(KeyRows<bf16_in_pair> keys) {
+  return {reinterpret_cast<const paired_bf16*>(keys.first), keys.stride};
+}
+inline KeysInPlace<paired_bf16> in_turn(const KeysInPlace<bf16_in_pair>& keys) {
+  return {reinterpret_cast<const paired_bf16*>(keys.first), keys.stride, nullptr, keys.far, keys.far_ahead};
+}
+
 // scores[r][0, 16) of all rows += the columns from `from` on of `count` keys: those that fill no whole step. Not
 // inlined, as it is rare.
 template <class Lanes, class T>
@@ -139,9 +170,11 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
   constexpr std::ptrdiff_t columns = columns_of<T, lanes>, count = Vectors * Keys::width;
   const KeyRows<T> rows = keys.at(0);
   const std::ptrdiff_t step = rows.step(), far = keys.far, head_dim = q.head_dim;
+  constexpr bool pairs = is_multiplied_in_pairs<T>;
   const bool fetch_ahead = keys.ahead != nullptr;
   const float* row[Rows];
-  for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(i, q.count - 1) * q.stride;
+  for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(i, q.count - 1) * q.stride + (pairs ? query_pairs(head_dim) : 0);
+  [[maybe_unused]] LeastExponent<Keys> least;
   const char* first[Vectors];
   for (int v = 0; v < Vectors; ++v) first[v] = rows.at(0) + v % of_sixteen * apart * step + v / of_sixteen * far;
   Keys acc[Vectors][Rows];
@@ -155,8 +188,10 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
     for (int v = 0; v < Vectors; ++v) {
       transpose_rows(first[v] + d * static_cast<std::ptrdiff_t>(sizeof(T)), step, x);
       for_each_column<T>(x, d, [&](std::ptrdiff_t column, Keys key) {
+        if constexpr (pairs) least.take(key);
 #pragma GCC unroll 8
-        for (int i = 0; i < Rows; ++i) acc[v][i] = fma(Keys::set1(row[i][column]), key, acc[v][i]);
+        for (int i = 0; i < Rows; ++i)
+          acc[v][i] = add_product<T>(Keys::set1(row[i][pairs ? column / 2 : column]), key, acc[v][i]);
       });
     }
   };
@@ -171,6 +206,9 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
       Keys x[4];
       add_step(x);
     }
+  if constexpr (pairs)
+    if (!may_multiply_pairs<Keys>(q.rows + query_exponent(head_dim), q.stride, q.count, least.value()))
+      return score_vectors<Keys, Rows, Vectors>(q, in_turn(keys), apart, scores);
 #pragma GCC unroll 8
   for (int v = 0; v < Vectors; ++v)
 #pragma GCC unroll 8
@@ -224,7 +262,7 @@ void score_span(const T*, const Queries& q, const InPlace& keys, KeySpan span, f
   const std::ptrdiff_t whole = q.head_dim / step * step;
   if (whole == q.head_dim) return;
   for (j = span.begin; j < span.end; j += 16)
-    add_columns<Lanes>(q, keys.at(j), min(16, span.end - j), whole, scores + j);
+    add_columns<Lanes>(q, in_turn(keys.at(j)), min(16, span.end - j), whole, scores + j);
 }
 
 // Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::score_rows. Three run in that of four, which repeats
@@ -257,7 +295,7 @@ void score_rows(const T* type, const Queries& q, const KeysInPlace<T>& keys, Key
   if (seen.end - seen.begin >= Lanes::Keys::width) return score_many<Lanes>(type, q, keys, seen, scores);
   for (std::ptrdiff_t r = 0; r < q.count; ++r)  // to which few keys are added
     Lanes::zero().store(scores + r * score_stride + seen.begin);
-  score_few<Lanes>(q, keys.at(seen.begin), seen.end - seen.begin, scores + seen.begin);
+  score_few<Lanes>(q, in_turn(keys.at(seen.begin)), seen.end - seen.begin, scores + seen.begin);
 }
 
 // All rows against the keys of a piece: `scores` stands at its key 0.
@@ -302,10 +340,13 @@ void score_pages(
 template <class Lanes>
 void score_seen(const Queries& q, const KeyBlock& k, KeySpan seen, float* scores) {
   const Paging paging(k, k.key_pages, k.key_type, k.key_stride);
-  with_paired_type(k.keys, k.key_type, k.pairs, [&](const auto* type) {
+  const auto score = [&](const auto* type) {
     if (paging.pages) return score_pages<Lanes>(type, q, k, paging, seen, scores);
     score_piece<Lanes>(type, q, k, key_piece(k, paging, seen.begin, seen.end), scores);
-  });
+  };
+  if constexpr (PairProduct<Lanes>::exists)
+    if (k.pairs && !k.own_keys) return score(static_cast<const bf16_in_pair*>(k.keys));
+  with_paired_type(k.keys, k.key_type, k.pairs, score);
 }
 
 // The same with scales.

@@ -36,6 +36,7 @@ constexpr Kernels make_kernels(const char* name) {
   k.bias_to_bits = bias_to_bits<Lanes>;
   k.pack_keys = pack_keys<Lanes>;
   k.pack_key_pairs = pack_key_pairs<Lanes>;
+  k.pack_value_pairs = pack_value_pairs<Lanes>;
   k.copy_query_pairs = copy_query_pairs<Lanes>;
   k.pack_values = pack_values<Lanes>;
   k.multiply_keys = score_block<Lanes>;

@@ -5,6 +5,7 @@
 
 #include "elements.hpp"
 #include "numbers.hpp"
+#include "pairs.hpp"
 #include "visible.hpp"
 
 namespace attn::simd {
@@ -35,15 +36,20 @@ constexpr std::ptrdiff_t columns_of_step(const T*) {
   return columns_of<T, 4>;
 }
 
+// Where pairs are multiplied by an instruction, a pair goes to add(d, both columns).
 // Calls add(d, column d) for the columns from d on that x holds, if they are in [from, end). Of pairs column d + 1
 // comes as d, and d as d + 1; a last column that has no partner as itself.
 template <class T, int I = 0, class Lanes, class Add>
 inline void for_each_column_of_lane(
     Lanes x, std::ptrdiff_t d, std::ptrdiff_t from, std::ptrdiff_t end, const Add& add) {
-  if constexpr (is_paired<T> && I == 0)
-    if (from <= d && d + 1 == end) return add(d, Element<T>::template column<1>(x));
-  if (from <= d + I && d + I < end) add(d + I, Element<T>::template column<I>(x));
-  if constexpr (I + 1 < Element<T>::columns) for_each_column_of_lane<T, I + 1>(x, d, from, end, add);
+  if constexpr (is_multiplied_in_pairs<T>) {
+    if (from <= d && d < end) add(d, x);
+  } else {
+    if constexpr (is_paired<T> && I == 0)
+      if (from <= d && d + 1 == end) return add(d, Element<T>::template column<1>(x));
+    if (from <= d + I && d + I < end) add(d + I, Element<T>::template column<I>(x));
+    if constexpr (I + 1 < Element<T>::columns) for_each_column_of_lane<T, I + 1>(x, d, from, end, add);
+  }
 }
 // The same for all columns of `Count` lanes from d on.
 template <class T, class Lanes, int Count, class Add>
@@ -89,7 +95,8 @@ template <class Lanes, class T, class Add>
 inline void for_each_column_of_part(
     KeyRows<T> keys, std::ptrdiff_t count, std::ptrdiff_t from, std::ptrdiff_t head_dim, const Add& add) {
   constexpr std::ptrdiff_t size = sizeof(T), wide = columns_of<T, 16>, narrow = columns_of<T, 4>;
-  const bool splits_pairs = is_paired<T> && head_dim % 2 != 0;  // if the last step began where it ends with the row
+  constexpr bool in_pairs = is_paired<T> || is_multiplied_in_pairs<T>;
+  const bool splits_pairs = in_pairs && head_dim % 2 != 0;  // if the last step began where it ends with the row
   const bool in_place = count >= 16 && head_dim >= narrow && !splits_pairs;
   alignas(vector_bytes) char edge[16 * vector_bytes];
   for (std::ptrdiff_t d = from; d < head_dim; d += narrow) {

@@ -90,6 +90,24 @@ std::ptrdiff_t strip_columns(const KeyBlock& k, std::ptrdiff_t rows) {
                    : shared(in_place_vectors<Lanes>(3));
 }
 
+// p over the pairs that hold a key of a span, of the strip that begins at b: a key beside the span weighs 0. By the
+// instruction where no sum can be subnormal.
+template <class Lanes>
+void multiply_strip_pairs(std::ptrdiff_t rows, std::ptrdiff_t vectors, std::ptrdiff_t count, KeySpan span, Product p) {
+  if constexpr (PairProduct<Lanes>::exists) {
+    const float* const strip = static_cast<const float*>(p.b);
+    const float* const weights = p.a - span.begin;
+    p.b_stride = 16 * vectors;
+    const bool may = may_multiply_pairs<Lanes>(
+        weights + weight_exponent, p.a_stride, rows, bits_of(strip + (count - 1) * p.b_stride));
+    p.a = weights + span.begin / 2;
+    p.b = strip + span.begin / 2 * p.b_stride;
+    p.depth = span.begin < span.end ? (span.end + 1) / 2 - span.begin / 2 : 0;
+    may ? multiply<Lanes, Source::packed, bf16_pair>(rows, vectors, p)
+        : multiply<Lanes, Source::packed, bf16_pair_in_turn>(rows, vectors, p);
+  }
+}
+
 // The columns of one strip from e on (+)= the sum over the keys of a span, for rows r .. r + rows. In pairs it begins
 // with a whole one.
 template <class Lanes>
@@ -112,6 +130,10 @@ void multiply_span(
       columns - 16 * (vectors - 1),
       r * k.next_values + e,
       nullptr};
+  if (strips_hold_pairs<Lanes>(k)) {
+    p.b = static_cast<const float*>(k.values) + e * k.count;
+    return multiply_strip_pairs<Lanes>(rows, vectors, k.count, span, p);
+  }
   if (k.packed) {
     p.b_stride = 16 * vectors;
     p.b = static_cast<const float*>(k.values) + e * k.count + span.begin * p.b_stride;
@@ -130,16 +152,30 @@ void multiply_values(
     const Weighting& w, std::ptrdiff_t e, std::ptrdiff_t r, std::ptrdiff_t rows, const ValueRows& values,
     bool accumulate) {
   const KeySpan span = values.keys;
-  if (!w.keys.bf16_weights || span.begin % 2 == 0 || span.begin >= span.end)
-    return multiply_span<Lanes>(w, e, r, rows, values, accumulate);
+  const bool alone = w.keys.bf16_weights && !strips_hold_pairs<Lanes>(w.keys) && span.begin % 2 != 0;
+  if (!alone || span.begin >= span.end) return multiply_span<Lanes>(w, e, r, rows, values, accumulate);
   multiply_span<Lanes>(w, e, r, rows, {w.keys, w.paging, {span.begin, span.begin + 1}}, accumulate);
   if (span.begin + 1 < span.end)
     multiply_span<Lanes>(w, e, r, rows, {w.keys, w.paging, {span.begin + 1, span.end}}, true);
 }
 
+// The same as bf16, pair after pair, for strips of pairs, with the row's least exponent.
+template <class Lanes>
+void pair_weights(const Visible& v, std::ptrdiff_t r, const float* scores, float* weights) {
+  if constexpr (PairProduct<Lanes>::exists) {
+    const std::ptrdiff_t first = v.begin[r] / 16 * 16, end = v.begin[r] < v.end[r] ? v.end[r] : first;
+    for (std::ptrdiff_t j = first; j < end; j += 16)
+      PairProduct<Lanes>::store_bf16(Lanes::load(scores + j), reinterpret_cast<std::uint16_t*>(weights) + j);
+    put_bits(least_exponent<Lanes>(weights + first / 2, round_up(end - first, 16) / 2), weights + weight_exponent);
+  }
+}
+
 // weights[r][j] = scores[r][j] rounded to bf16, in the vectors that hold keys which the row sees.
 template <class Lanes>
-void round_weights(std::ptrdiff_t rows, const Visible& v, const float* scores, float* weights) {
+void round_weights(std::ptrdiff_t rows, const KeyBlock& k, const Visible& v, const float* scores, float* weights) {
+  for (std::ptrdiff_t r = 0; strips_hold_pairs<Lanes>(k) && r < rows; ++r)
+    pair_weights<Lanes>(v, r, scores + r * score_stride, weights + r * score_stride);
+  if (strips_hold_pairs<Lanes>(k)) return;
   for (std::ptrdiff_t r = 0; r < rows; ++r)
     for (std::ptrdiff_t j = v.begin[r] / 16 * 16; j < v.end[r]; j += 16)
       round_to_bf16(Lanes::load(scores + r * score_stride + j)).store(weights + r * score_stride + j);

@@ -12,11 +12,17 @@ namespace attn::dispatch {
 namespace {
 
 constexpr Candidate built_in[] = {
+#ifdef ATTN_HAVE_AVX512BF16
+    {&simd::avx512bf16, cpu::avx512 | cpu::avx512_bf16},
+#endif
 #ifdef ATTN_HAVE_AVX512
     {&simd::avx512, cpu::avx512},
 #endif
 #ifdef ATTN_HAVE_AVX2
     {&simd::avx2, cpu::avx2_fma},
+#endif
+#ifdef ATTN_HAVE_NEONBF16
+    {&simd::neonbf16, cpu::neon_bf16},
 #endif
 #ifdef ATTN_HAVE_NEON
     {&simd::neon, cpu::none},  // part of the AArch64 baseline
@@ -25,10 +31,10 @@ constexpr Candidate built_in[] = {
 };
 
 // Of all machines, best first. tests/build/lists.cmake compares the other lists of instruction sets with this one.
-constexpr const char* names[] = {"avx512", "avx2", "neon", "scalar"};
+constexpr const char* names[] = {"avx512bf16", "avx512", "avx2", "neonbf16", "neon", "scalar"};
 
 Status unknown(const char* wanted) noexcept {
-  char list[64] = "";  // "avx512, avx2, neon, scalar"
+  char list[80] = "";  // "avx512bf16, avx512, avx2, neonbf16, neon, scalar"
   std::size_t length = 0;
   for (const char* name : names) {
     const int added = std::snprintf(list + length, sizeof list - length, "%s%s", length ? ", " : "", name);

@@ -7,6 +7,12 @@ import os
 # which would only make it the harder rival. Against scalar they run as they are. LIMITS of plain_loops.py are those of
 # the loops.
 LIMITS = {
+    "avx512": {
+        "OPENBLAS_CORETYPE": "SkylakeX",
+        "ATEN_CPU_CAPABILITY": "avx512",
+        "MKL_ENABLE_INSTRUCTIONS": "AVX512",
+        "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
+    },
     "avx2": {
         "OPENBLAS_CORETYPE": "Haswell",  # the BLAS of attn and of NumPy
         "ATEN_CPU_CAPABILITY": "avx2",

@@ -23,7 +23,7 @@ class Machine:
     def isas(self):
         """Those that were measured, the best first."""
         found = {row["isa"] for row in self.rows if row["isa"]} | set(self.file["rates"]["peak_gflops"])
-        order = ("avx512", "avx2", "neon", "scalar")
+        order = ("avx512bf16", "avx512", "avx2", "neonbf16", "neon", "scalar")
         return sorted(found, key=lambda isa: order.index(isa) if isa in order else len(order))
 
     def best_isa(self):

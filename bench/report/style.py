@@ -17,9 +17,10 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY = "#0072b2", "#e69f00", "#009e73", 
 INK, MUTED, FAINT, PAPER = "#1b1b1d", "#5c5c61", "#d7d7db", "#fefeff"
 VARIABLES = {INK: "var(--ink)", MUTED: "var(--muted)", FAINT: "var(--faint)", PAPER: "var(--paper)"}
 
-ISA_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "scalar": "scalar"}
-ISA_COLOURS = {"avx512": BLUE, "avx2": GREEN, "neon": ORANGE, "scalar": PURPLE}
-ISA_MARKERS = {"avx512": "D", "avx2": "o", "neon": "^", "scalar": "s"}
+ISA_NAMES = {"avx512bf16": "AVX-512 BF16", "avx512": "AVX-512", "avx2": "AVX2", "neonbf16": "NEON BF16", "neon": "NEON",
+             "scalar": "scalar"}
+ISA_COLOURS = {"avx512bf16": SKY, "avx512": BLUE, "avx2": GREEN, "neonbf16": VERMILLION, "neon": ORANGE, "scalar": PURPLE}
+ISA_MARKERS = {"avx512bf16": "P", "avx512": "D", "avx2": "o", "neonbf16": "v", "neon": "^", "scalar": "s"}
 
 HALO = [patheffects.withStroke(linewidth=2, foreground=PAPER)]  # keeps text readable on lines
 

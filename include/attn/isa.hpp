@@ -10,7 +10,7 @@
 namespace attn {
 
 struct Isa {
-  const char* name;  // "avx512", "avx2", "neon" or "scalar": the values of ATTN_ISA
+  const char* name;  // "avx512bf16", "avx512", "avx2", "neonbf16", "neon" or "scalar": the values of ATTN_ISA
   bool runnable;  // by this CPU and this operating system
 };
 

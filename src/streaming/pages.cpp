@@ -79,21 +79,29 @@ void list_pages(
 void pack_pages(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed& packed) noexcept {
   const Problem& p = plan.problem;
   const KeyRange keys = keys_of_block(kv, block);
-  const std::int64_t page = page_keys_of(plan);
-  std::int64_t j = std::max(keys.begin, kv.needed.begin / page * page);
-  bool finite = true;
-  for (; j < std::min(keys.end, kv.needed.end); j += page) {
-    if (!p.panels()) {
-      PackedRows rows = packed_rows(plan, kv, p.key, j, keys);
-      rows.columns = p.head_dim;
-      float* const panels = packed.keys + keys.begin * p.head_dim;
-      p.pairs() ? plan.kernels.pack_key_pairs(rows, panels) : plan.kernels.pack_keys(rows, panels);
+  const std::int64_t page = page_keys_of(plan), first = std::max(keys.begin, kv.needed.begin / page * page);
+  const auto for_each_page = [&](const Tensor& t, std::int64_t columns, const auto& pack) {
+    bool all = true;
+    for (std::int64_t j = first; j < std::min(keys.end, kv.needed.end); j += page) {
+      PackedRows rows = packed_rows(plan, kv, t, j, keys);
+      rows.columns = columns;
+      rows.begins = j == first;
+      all &= pack(rows);
     }
-    PackedRows rows = packed_rows(plan, kv, p.value, j, keys);
-    rows.columns = p.value_dim;
-    finite &= plan.kernels.pack_values(rows, packed.values + keys.begin * plan.padded_value_dim);
-  }
-  packed.finite[block] = finite;
+    return all;
+  };
+  float* const panels = packed.keys + keys.begin * p.head_dim;
+  float* const strips = packed.values + keys.begin * plan.padded_value_dim;
+  if (!p.panels())
+    for_each_page(p.key, p.head_dim, [&](const PackedRows& rows) {
+      p.pairs() ? plan.kernels.pack_key_pairs(rows, panels) : plan.kernels.pack_keys(rows, panels);
+      return true;
+    });
+  const auto pack_values = [&](auto kernel) {
+    return for_each_page(p.value, p.value_dim, [&](const PackedRows& rows) { return kernel(rows, strips); });
+  };
+  packed.finite[block] =
+      (p.bf16_weights && pack_values(plan.kernels.pack_value_pairs)) || pack_values(plan.kernels.pack_values);
 }
 
 }  // namespace attn::streaming

@@ -35,9 +35,11 @@ void pack_block(const Plan& plan, const KvHead& kv, std::int64_t block, const Pa
   const KeyRange keys = keys_of_block(kv, block);
   const std::int64_t count = keys.end - keys.begin;
   if (!p.panels()) pack_keys(plan, kv, keys, packed);
-  packed.finite[block] = plan.kernels.pack_values(
-      {value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim, count},
-      packed.values + keys.begin * plan.padded_value_dim);
+  const simd::PackedRows values{
+      value_at(plan, kv, keys.begin), p.value.dtype, plan.value_stride, count, p.value_dim, count};
+  float* const strips = packed.values + keys.begin * plan.padded_value_dim;
+  packed.finite[block] =
+      (p.bf16_weights && plan.kernels.pack_value_pairs(values, strips)) || plan.kernels.pack_values(values, strips);
 }
 
 // A task is a KV head, or a stack of those of one item: its tile, in place.

@@ -73,7 +73,7 @@ Tile load_tile(
   tile.part = {0, tile.rows, tile.all_stepped};
   if (p.scoring.bias.data) tile.biased = w.biased + kv.index * plan.rows + tile.first_row;
   const bool queries_in_place = p.group == 1 && !plan.negate && is_float(p.query.dtype);
-  tile.queries = {scratch.query, tile.rows, p.head_dim, p.head_dim};
+  tile.queries = {scratch.query, tile.rows, query_floats(p), p.head_dim};
   if (queries_in_place) {
     const std::int64_t query = kv.first_row + tile.first_row;  // a group of one
     tile.queries.rows = row_of(p.query, kv.sequence.batch, kv.head, kv.sequence.first_query + query);
@@ -86,7 +86,7 @@ Tile load_tile(
     scratch.range[r] = known ? scratch.range[0] : p.visibility.range(kv.sequence, place.query);
     if (!known) tile.blocks.include(scratch.range[r]);
     if (p.visibility.has_holes()) scratch.known[r] = 0;
-    if (!queries_in_place) copy_query(plan, kv, place, scratch.query + r * p.head_dim);
+    if (!queries_in_place) copy_query(plan, kv, place, scratch.query + r * query_floats(p));
   }
   return tile;
 }

@@ -43,7 +43,7 @@ TileScratch take_scratch(Arena& arena, const Sizes& z) noexcept {
   const Extras& extras = p.extras;
   const bool halves = (extras.weights.data && !is_float(extras.weights.dtype)) ||
       (extras.scores.data && !is_float(extras.scores.dtype));
-  s.query = arena.take<float>(saturating_product(rows, p.head_dim));
+  s.query = arena.take<float>(saturating_product(rows, query_floats(p)));
   s.kept[0] = s.kept[1] = take_kept(arena, z, 1);
   if (p.weighs() && rules_of(p) > 1) s.kept[1] = take_kept(arena, z, 1);
   s.ends = arena.take<RowEnd>(p.weighs() ? rows : 0);

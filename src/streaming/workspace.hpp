@@ -54,7 +54,7 @@ inline std::int64_t listed_pages(const Problem& p) noexcept {
 
 // What one worker needs for one tile.
 struct TileScratch {
-  float* query;  // [rows, head_dim], where queries are not read in place
+  float* query;  // [rows, query_floats()], where queries are not read in place
   Kept kept[2];  // for each rule of the plan, by the part of the tile
   RowEnd* ends;  // [rows], with weights
   float* weights;  // [rows, simd::score_stride], where weights are changed before they multiply values
@@ -77,6 +77,11 @@ struct TileScratch {
   const void** pages;  // [2, listed_pages()] of keys and values in pages
   const void** prefetch;  // [2 rows, and a share of the next KV head's keys and values]
 };
+
+// Floats of a copied query.
+inline std::int64_t query_floats(const Problem& p) noexcept {
+  return p.pairs() ? simd::query_pairs_floats(p.head_dim) : p.head_dim;
+}
 
 // The packed keys and values of one KV head.
 //   block i: its keys from i * key_block * head_dim floats on, its values from i * key_block * padded_value_dim

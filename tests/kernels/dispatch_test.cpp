@@ -18,8 +18,12 @@ namespace dispatch = attn::dispatch;
 
 constexpr std::uint32_t fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
 constexpr std::uint32_t avx2 = 1u << 5, avx512f = 1u << 16, avx512dq = 1u << 17;
+constexpr std::uint32_t avx512bw = 1u << 30, avx512vl = 1u << 31, bf16 = 1u << 5;
 constexpr std::uint32_t all1 = fma | osxsave | avx | f16c, all7 = avx2 | avx512f | avx512dq;
 constexpr std::uint64_t x87 = 1, ymm = 0x7, zmm = 0xe7;  // as XCR0 reads with the lower states on
+
+constexpr std::uint32_t all_of_x86 = cpu::avx2_fma | cpu::avx512 | cpu::avx512_bf16;
+constexpr std::uint32_t all_features = all_of_x86 | cpu::neon_bf16;
 
 struct Invented {
   const char* what;
@@ -30,6 +34,15 @@ struct Invented {
 const Invented machines[] = {
     {"AVX-512 machine", {13, all1, all7, zmm}, cpu::avx2_fma | cpu::avx512},
     {"the same, with state components that nobody asked for", {32, ~0u, ~0u, ~0ull}, cpu::avx2_fma | cpu::avx512},
+    {"bf16 products", {13, all1, all7 | avx512bw | avx512vl, zmm, 1, bf16}, all_of_x86},
+    {"bf16 products, all bits set", {32, ~0u, ~0u, ~0ull, 2, ~0u}, all_of_x86},
+    {"bf16, but no BW", {13, all1, all7 | avx512vl, zmm, 1, bf16}, cpu::avx2_fma | cpu::avx512},
+    {"bf16, but no VL", {13, all1, all7 | avx512bw, zmm, 1, bf16}, cpu::avx2_fma | cpu::avx512},
+    {"BW and VL, but no bf16", {13, all1, all7 | avx512bw | avx512vl, zmm, 1, ~bf16}, cpu::avx2_fma | cpu::avx512},
+    {"no subleaf 1, which holds rubbish",
+     {13, all1, all7 | avx512bw | avx512vl, zmm, 0, ~0u},
+     cpu::avx2_fma | cpu::avx512},
+    {"bf16, the OS saves ymm only", {13, all1, all7 | avx512bw | avx512vl, ymm, 1, bf16}, cpu::avx2_fma},
     {"AVX2 machine", {13, all1, avx2, ymm}, cpu::avx2_fma},
     {"nothing at all", {}, cpu::none},
     {"the OS does not use XSAVE", {13, all1 & ~osxsave, all7, 0}, cpu::none},
@@ -94,10 +107,15 @@ TEST_CASE("dispatch: the best that the features allow is chosen", "[kernels][dis
   }
 #if defined(__x86_64__)
   attn::Status status;
+  if (built_in("avx512bf16")) CHECK(dispatch::choose(all_of_x86, nullptr, status)->name == std::string("avx512bf16"));
   if (built_in("avx512"))
     CHECK(dispatch::choose(cpu::avx2_fma | cpu::avx512, nullptr, status)->name == std::string("avx512"));
   if (built_in("avx2")) CHECK(dispatch::choose(cpu::avx2_fma, nullptr, status)->name == std::string("avx2"));
   CHECK(dispatch::choose(cpu::none, nullptr, status)->name == std::string("scalar"));
+#elif defined(__aarch64__)
+  attn::Status status;
+  if (built_in("neonbf16")) CHECK(dispatch::choose(cpu::neon_bf16, nullptr, status)->name == std::string("neonbf16"));
+  CHECK(dispatch::choose(cpu::none, nullptr, status)->name == std::string("neon"));
 #endif
 }
 
@@ -107,7 +125,7 @@ TEST_CASE("dispatch: a name is taken or refused, never replaced", "[kernels][dis
     const std::uint32_t needs = dispatch::candidates()[i].needs;
     INFO(name);
     attn::Status status;
-    const attn::simd::Kernels* chosen = dispatch::choose(cpu::avx2_fma | cpu::avx512, name, status);
+    const attn::simd::Kernels* chosen = dispatch::choose(all_features, name, status);
     REQUIRE(chosen);
     CHECK(chosen->name == std::string(name));
     CHECK(status.ok());
@@ -119,7 +137,7 @@ TEST_CASE("dispatch: a name is taken or refused, never replaced", "[kernels][dis
   for (const char* name : {"", "AVX2", "avx", "avx2 ", "sse2", "avx512f", "best", "scalar\n"}) {
     INFO('"' << name << '"');
     attn::Status status;
-    CHECK(dispatch::choose(cpu::avx2_fma | cpu::avx512, name, status) == nullptr);
+    CHECK(dispatch::choose(all_features, name, status) == nullptr);
     CHECK(status.code() == attn::StatusCode::invalid_argument);
     CHECK(std::string(status.message()).find(name) != std::string::npos);
   }
@@ -129,7 +147,7 @@ TEST_CASE("dispatch: no kernel of a table is left out", "[kernels][dispatch]") {
   // A new member does not compile here until it has a name.
   // clang-format off
   const auto& [name, tile_rows, panel_keys, in_place_rows, in_place_flop_per_ns, packed_flop_per_ns, exp_scaled, softmax_rows, widen, narrow, step_scores,
-               all_finite, mask_to_bits, bias_to_bits, pack_keys, pack_key_pairs, copy_query_pairs, pack_values, multiply_keys, attend, merge, weigh,
+               all_finite, mask_to_bits, bias_to_bits, pack_keys, pack_key_pairs, copy_query_pairs, pack_value_pairs, pack_values, multiply_keys, attend, merge, weigh,
                finish_row, project] = test::active_kernels();
   // clang-format on
   CHECK(tile_rows > 0);
@@ -138,13 +156,13 @@ TEST_CASE("dispatch: no kernel of a table is left out", "[kernels][dispatch]") {
   CHECK(panel_keys % attn::simd::lane_count == 0);
   CHECK(in_place_rows > 0);
   const bool complete = name && exp_scaled && softmax_rows && widen && narrow && step_scores && all_finite &&
-      mask_to_bits && bias_to_bits && pack_keys && pack_key_pairs && copy_query_pairs && pack_values && multiply_keys &&
-      attend && merge && weigh && finish_row && project;
+      mask_to_bits && bias_to_bits && pack_keys && pack_key_pairs && copy_query_pairs && pack_value_pairs &&
+      pack_values && multiply_keys && attend && merge && weigh && finish_row && project;
   CHECK(complete);
 }
 
 TEST_CASE("dispatch: a known name that is not built in is unsupported", "[kernels][dispatch]") {
-  for (const char* name : {"avx512", "avx2", "neon", "scalar"}) {
+  for (const char* name : {"avx512bf16", "avx512", "avx2", "neonbf16", "neon", "scalar"}) {
     if (built_in(name)) continue;
     INFO(name);
     CHECK(attn::use_isa(name).code() == attn::StatusCode::unsupported);
@@ -152,7 +170,7 @@ TEST_CASE("dispatch: a known name that is not built in is unsupported", "[kernel
 }
 
 TEST_CASE("isa: the list is best first, without repeats, and scalar ends it", "[kernels][dispatch]") {
-  const std::vector<std::string> order{"avx512", "avx2", "neon", "scalar"};
+  const std::vector<std::string> order{"avx512bf16", "avx512", "avx2", "neonbf16", "neon", "scalar"};
   std::size_t at = 0;
   REQUIRE(attn::isa_count() >= 1);
   for (std::size_t i = 0; i < attn::isa_count(); ++i) {
