@@ -32,7 +32,9 @@ inline std::ptrdiff_t bytes_of_element(DType type) {
   return with_type(
       static_cast<const void*>(nullptr), type, [](const auto* p) { return static_cast<std::ptrdiff_t>(sizeof *p); });
 }
-inline std::ptrdiff_t rows_ahead_of(std::ptrdiff_t element_bytes) { return 4 * rows_ahead / element_bytes; }
+inline std::ptrdiff_t rows_ahead_of(std::ptrdiff_t element_bytes) {
+  return element_bytes == 1 ? key_block : 4 * rows_ahead / element_bytes;
+}
 
 inline std::ptrdiff_t bytes_between(const void* from, const void* to) {
   return static_cast<std::ptrdiff_t>(reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(from));
@@ -59,7 +61,7 @@ struct Paging {
     shift = __builtin_ctzll(static_cast<unsigned long long>(page_keys));
     // Whole pages ahead where they are short, so that a page is one piece: 32 keys would else be two.
     const std::ptrdiff_t whole = min(page_keys, 64);
-    ahead = (ahead + whole - 1) & -whole;
+    ahead = (min(ahead, most_rows_ahead) + whole - 1) & -whole;
   }
   // The page of row j, and where the row stands.
   const char* page(std::ptrdiff_t j) const { return static_cast<const char*>(pages[j >> shift]) + offset; }

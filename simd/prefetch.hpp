@@ -11,8 +11,8 @@
 namespace attn::simd {
 namespace {
 
-// So many rows of keys and values of float are fetched ahead of the one that is read in place; of
-// halves twice as many.
+// So many rows of keys and values of float are fetched ahead of the one that is read in place; of halves twice as many,
+// of int8 a block: its scales are read before it.
 inline constexpr std::ptrdiff_t rows_ahead = 48;
 static_assert(4 * rows_ahead <= most_rows_ahead, "of one byte an element");
 

@@ -159,6 +159,46 @@ template <class Lanes, class T>
   }
 }
 
+// The same lane of several vectors of int8.
+template <class Keys, int Vectors>
+struct Several {
+  template <int I>
+  Several byte() const {
+    Several x;
+#pragma GCC unroll 8
+    for (int i = 0; i < Vectors; ++i) x.v[i] = v[i].template byte<I>();
+    return x;
+  }
+
+  Keys v[Vectors];
+};
+
+// acc[v][i] += the sixteen columns from d on of vector v of keys of int8, times those of row i. The transposed lanes of
+// all vectors go through memory, and four columns are taken of them at a time: else gcc kept every element of the
+// queries for the next vector, and stored more often than it multiplied.
+// first: where each vector's first key stands, whose rows are `step` bytes apart.
+template <class T, class Keys, int Rows, int Vectors>
+inline void add_bytes(
+    const float* const (&row)[Rows], const char* const (&first)[Vectors], std::ptrdiff_t step, std::ptrdiff_t d,
+    Keys (&acc)[Vectors][Rows]) {
+  Keys x[Vectors][4];
+  for (int v = 0; v < Vectors; ++v) transpose_rows(first[v] + d, step, x[v]);
+#pragma GCC unroll 1
+  for (int lane = 0; lane < 4; ++lane, d += 4) {
+    Several<Keys, Vectors> together;
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) together.v[v] = x[v][lane];
+    for_each_column_of_lane<T>(together, d, d, d + 4, [&](std::ptrdiff_t column, auto key) {
+#pragma GCC unroll 8
+      for (int i = 0; i < Rows; ++i) {
+        const Keys q = Keys::set1(row[i][column]);
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) acc[v][i] = fma(q, key.v[v], acc[v][i]);
+      }
+    });
+  }
+}
+
 // scores[i][j] of `Rows` query rows, but for columns at the end that fill no step of four lanes; rows from q.count on
 // repeat the last one. The keys are `Vectors` vectors of them, whose first keys are `apart` from each other; those of
 // the next sixteen stand keys.far behind.
@@ -198,8 +238,12 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
   for (; d + columns <= head_dim; d += columns) {
     if (fetch_ahead)
       for (; fetched * head_dim < count * (d + columns); ++fetched) prefetch_row(keys.ahead_of_key(fetched), head_dim);
-    Keys x[lanes];
-    add_step(x);
+    if constexpr (Element<T>::columns == 4 && lanes == 4) {
+      add_bytes<T, Keys, Rows, Vectors>(row, first, step, d, acc);
+    } else {
+      Keys x[lanes];
+      add_step(x);
+    }
   }
   if constexpr (lanes > 4)
     for (; d + columns_of<T, 4> <= head_dim; d += columns_of<T, 4>) {
@@ -370,6 +414,8 @@ template <class Lanes>
         const std::ptrdiff_t g = d / k.key_group;
         float* const s = scores + r * score_stride;
         float* const to = d == 0 ? s : products;
+        for (std::ptrdiff_t i = 0; d > 0 && i < rows; ++i)  // few keys are added to what is there
+          Lanes::zero().store(to + i * score_stride + span.begin);
         score_seen<Lanes>({q.rows + r * q.stride + d, rows, q.stride, k.key_group}, group_of_keys(k, g), span, to);
         for (std::ptrdiff_t i = 0; i < rows; ++i)
           scale_products<Lanes>(

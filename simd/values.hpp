@@ -142,6 +142,8 @@ void multiply_span(
   }
   p.b = values.pieces;
   with_paired_type(k.values, k.value_type, k.bf16_weights, [&](const auto* type) {
+    // One strip in each line of int8 fetches it.
+    if (sizeof *type == 1) p.fetch_ahead = k.fetch_ahead && e % 64 == 0;
     multiply_in_place<Lanes>(type, rows, vectors, e + columns >= 16, p);
   });
 }
