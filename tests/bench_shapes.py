@@ -24,6 +24,8 @@ WRONG = {
     "1,12,5,1,256,64": "multiple of KV heads, not 12 and 5",
     "1,12,12,1,256,64,half": '"half" is no word of a shape',
     "1,12,12,1,256,64,f16,bf16": '"bf16" is no word of a shape',
+    "1,12,12,1,256,64,i8,f16": '"f16" is no word of a shape',
+    "1,12,12,1,256,40,q8_0": "multiple of 32, not 40",
     "1,12,12,8,8,64,causal,causal": '"causal" is no word of a shape',
     "1,12,12,8,8,64,": '"" is no word of a shape',
     "1,12,12,8,8,64,long": '"long" is no word of a shape',
@@ -32,7 +34,14 @@ WRONG = {
     "1,12,12,1,256,64,causal": "as many queries as keys, not 1 and 256",
     "1048576,1048576,1048576,1048576,1048576,1048576": "more than 2^30 elements",
 }
-RIGHT = ["1,12,12,1,256,64", "1,12,4,8,8,40,causal,bf16", "1,12,4,8,8,40,f16,causal", "1,12,4,8,8,40,bf16,bf16_queries,bf16_weights"]
+RIGHT = [
+    "1,12,12,1,256,64",
+    "1,12,4,8,8,40,causal,bf16",
+    "1,12,4,8,8,40,f16,causal",
+    "1,12,4,8,8,40,i8",
+    "1,12,4,8,8,64,q8_0",
+    "1,12,4,8,8,40,bf16,bf16_queries,bf16_weights",
+]
 
 
 def of_python(text):

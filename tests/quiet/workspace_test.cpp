@@ -57,10 +57,12 @@ struct Options {
     path = random.integer(0, 3) == 0 ? test::paths().front() : attn::Path::streaming;
     for (bool* x : {&mask, &bias, &gathered, &softcap, &weights, &sums, &halves, &packed, &pages})
       *x = random.integer(0, 3) == 0;
+    if (random.integer(0, 3) == 0) int8 = random.flip() ? attn::DType::i8 : attn::DType::q8_0;
   }
 
   attn::Path path;
   bool mask, bias, gathered, softcap, weights, sums, halves, packed, pages;
+  attn::DType int8 = attn::DType::f32;  // of keys and values
 };
 
 // What the options read, and one float for results: only sizes are asked, nothing is written.
@@ -90,6 +92,8 @@ attn::AttentionArgs args_of(const Shape& s, const Options& o, Memory& m) {
   a.value_dim = s.value_dim;
   set_inputs(a, o, m);
   if (o.halves) a.query.dtype = a.key.dtype = a.value.dtype = a.output.dtype = attn::DType::bf16;
+  if (o.int8 != attn::DType::f32) a.key.dtype = a.value.dtype = o.int8;
+  if (o.int8 == attn::DType::i8) a.key_scales.data = a.value_scales.data = &m.result;
   if (o.weights) a.weights.data = &m.result;
   if (o.weights && o.halves) a.weights.dtype = attn::DType::f16;
   if (o.sums) a.key_weight_sums = &m.result;

@@ -82,6 +82,7 @@ TEST_CASE("effect: every member of AttentionArgs is in the mixtures", "[right][o
       if (round % 10 == 2) p.weigh_in_bf16();
       if (round % 10 == 4) p.lay_in_panels(random);
       if (round % 10 == 3) p.lay_in_pages(random);
+      if (round % 10 == 5) p.quantise(random);
       add(covered, p.args());
     }
   CHECK(uncovered(covered) == "");

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "call/addresses.hpp"
 #include "support/catch.hpp"
 #include "support/compare.hpp"
 #include "support/isas.hpp"
@@ -30,7 +31,10 @@ struct Item {
 
 void move(const AttentionArgs& a, attn::Tensor& x, int64_t item, int64_t row) {
   const int64_t elements = (a.batch > 1 ? item * x.batch_stride : 0) + row * x.row_stride;
-  x.data = static_cast<const char*>(x.data) + elements * (x.dtype == attn::DType::f32 ? 4 : 2);
+  x.data = static_cast<const char*>(x.data) + attn::bytes_of(x.dtype, elements);
+}
+void move(const AttentionArgs& a, attn::Scales& x, int64_t item, int64_t row) {
+  if (x.data) x.data += (a.batch > 1 ? item * x.batch_stride : 0) + row * x.row_stride;
 }
 
 // A call for rows [t, t + rows) of one item, with dense results of its own.
@@ -48,6 +52,8 @@ struct Part {
     } else if (item.keys > 0) {
       move(whole, a.key, item.tensor_item, panels ? item.first_key / 16 : item.first_key);
       move(whole, a.value, item.tensor_item, item.first_key);
+      move(whole, a.key_scales, item.tensor_item, item.first_key);
+      move(whole, a.value_scales, item.tensor_item, item.first_key);
     }
     // The stride of a dimension of size 1 is never used.
     const auto place = [&](const auto& x) {
@@ -158,9 +164,12 @@ TEST_CASE("split: items, sequences and rows alone have the same bits", "[same_bi
     test::Random random(static_cast<std::uint64_t>(15000 + round));
     test::RandomProblem p(random, attn::Path::streaming, round % 20 == 0);
     if (round % 2 == 1) p.vary_bias(random);
-    if (round % 4 >= 2) p.weigh_in_bf16();
-    if (round % 3 == 1) p.lay_in_panels(random);
-    if (round % 3 == 0) p.lay_in_pages(random);
+    if (round % 4 >= 2)
+      p.weigh_in_bf16();
+    else if (round % 3 == 2)
+      p.quantise(random);
+    if (round % 5 < 2 && p.args().key.dtype != attn::DType::q8_0) p.lay_in_panels(random);
+    if (round % 3 == 0 || round % 7 == 1) p.lay_in_pages(random);
     INFO("round " << round << ": " << test::describe(p.args()));
     REQUIRE(!p.results().empty());
     const Whole whole(p);

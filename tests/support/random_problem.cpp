@@ -192,6 +192,14 @@ std::vector<std::uint32_t> RandomProblem::inputs() const {
   }
   for (const std::vector<float>* x : {&bias_, &slopes_, &sinks_, &factors_})
     for (const float value : *x) all.push_back(bits(value));
+  for (const Int8* x : {&k8_, &v8_}) {
+    all.insert(all.end(), x->bytes.begin(), x->bytes.end());
+    for (const float value : x->scales.storage) all.push_back(bits(value));
+    for (const attn::q8_0& block : x->blocks) {
+      all.push_back(block.scale.bits);
+      all.insert(all.end(), block.values, block.values + 32);
+    }
+  }
   all.insert(all.end(), mask_.begin(), mask_.end());
   all.insert(all.end(), bias_halves_.begin(), bias_halves_.end());
   all.insert(all.end(), panels_.begin(), panels_.end());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -41,6 +42,11 @@ class RandomProblem {
   // Gives the bias, or a new one, in any type, with factors or not: of any values, of 0 and -inf, or of rows of both
   // kinds. An extra step, likewise.
   void vary_bias(Random& random);
+  // Makes keys, values or both int8, with scales in any layout or in blocks of q8_0. An extra step, likewise.
+  void quantise(Random& random);
+  // Of those: NaN scales for all rows that no query sees, and for one that some query sees. How many; is there one?
+  std::int64_t spoil_unseen_scales();
+  bool spoil_seen_scale(Random& random);
   // Puts a mask of the last keys alone, and mask_columns, in place of the mask there is. An extra step, likewise.
   void vary_mask_columns(Random& random);
   // Weights are rounded to bf16, values are bf16; on the streaming path. An extra step that draws nothing, before any
@@ -63,6 +69,13 @@ class RandomProblem {
 
   std::unique_ptr<Problem> problem;
 
+  // Keys or values as int8: i8 in the layout of the floats, or blocks.
+  struct Int8 {
+    std::vector<std::int8_t> bytes;
+    std::vector<attn::q8_0> blocks;
+    Strided scales;
+  };
+
  private:
   // A tensor in a random layout, stored as its type says.
   struct Stored {
@@ -80,10 +93,16 @@ class RandomProblem {
   attn::Tensor store(Random& random, const Dims& dims, Rows rows, Stored& stored);
   static attn::Output stored_result(Stored& stored, attn::DType type);  // whose layout is there; of canaries
   static std::string result_gaps_kept(const Stored& x, const Dims& dims);
+  static void quantise(
+      Random& random, const Dims& dims, const Stored& stored, Int8& x, attn::Tensor& tensor, attn::Scales& scales);
+  // Calls visit(batch, head, row, seen) for each row of keys, as it is stored.
+  using Visit = std::function<void(std::int64_t, std::int64_t, std::int64_t, bool)>;
+  void for_each_cache_row(const Visit& visit);
   void choose_keys(Random& random);
   void choose_scores(Random& random);
 
   Stored q_, k_, v_, o_, w_, s_;  // w_, s_: weights and scores, by add_structure()
+  Int8 k8_, v8_;
   std::optional<Seen> seen_;
   std::vector<std::uint8_t> mask_;
   std::vector<float> bias_, slopes_, sinks_, factors_;
