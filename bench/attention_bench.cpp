@@ -82,7 +82,8 @@ void add_blas(const AttentionRow& row) {
 }
 
 void add_plain(const std::string& name, const AttentionRow& row, double most_flop) {
-  if (row.flop() > most_flop || row.cache == attn::DType::f16) return;  // a type that C++17 does not have
+  // f16 is a type that C++17 does not have; int8 has scales.
+  if (row.flop() > most_flop || (row.cache != attn::DType::f32 && row.cache != attn::DType::bf16)) return;
   bench::add(name, "", [&row] { return plain(row); });
 }
 

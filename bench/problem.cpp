@@ -5,14 +5,26 @@
 
 #include "attn/kv_cache.hpp"
 #include "attn/status.hpp"
+#include "call/addresses.hpp"
 
 namespace bench {
 namespace {
 
-// Rounds keys and values into a cache of halves, which the call reads instead.
-void store_halves(Problem& p) {
-  p.key_cache.resize(p.k.size());
-  p.value_cache.resize(p.v.size());
+// Rounds keys and values into a cache of another type, which the call reads instead.
+void store_cache(Problem& p) {
+  const std::int64_t rows = p.row.batch * p.row.kv_heads * p.row.key_length;
+  const auto dense = [&](std::vector<char>& memory) {
+    memory.resize(static_cast<std::size_t>(rows * attn::bytes_of(p.row.cache, p.row.head_dim)));
+    attn::Output x = attn::bhtd(static_cast<float*>(nullptr), p.row.kv_heads, p.row.key_length, p.row.head_dim);
+    x.data = memory.data();
+    x.dtype = p.row.cache;
+    return x;
+  };
+  const auto scales = [&](std::vector<float>& memory) -> attn::MutableScales {
+    if (p.row.cache != attn::DType::i8) return {};
+    memory.resize(static_cast<std::size_t>(rows));
+    return {memory.data(), p.row.kv_heads * p.row.key_length, p.row.key_length, 1};
+  };
   std::vector<std::int64_t> used(static_cast<std::size_t>(p.row.batch));
   attn::AppendArgs append;
   append.batch = p.row.batch;
@@ -21,13 +33,16 @@ void store_halves(Problem& p) {
   append.head_dim = append.value_dim = p.row.head_dim;
   append.key = p.args.key;
   append.value = p.args.value;
-  append.key_cache = attn::bhtd(p.key_cache.data(), p.row.kv_heads, p.row.key_length, p.row.head_dim);
-  append.value_cache = attn::bhtd(p.value_cache.data(), p.row.kv_heads, p.row.key_length, p.row.head_dim);
-  append.key_cache.dtype = append.value_cache.dtype = p.row.cache;
+  append.key_cache = dense(p.key_cache);
+  append.value_cache = dense(p.value_cache);
+  append.key_scales = scales(p.key_scales);
+  append.value_scales = scales(p.value_scales);
   append.lengths = used.data();
   attn::throw_if_error(attn::append(append));
   p.args.key = append.key_cache;
   p.args.value = append.value_cache;
+  p.args.key_scales = append.key_scales;
+  p.args.value_scales = append.value_scales;
   p.k = {};
   p.v = {};
 }
@@ -72,7 +87,7 @@ Problem::Problem(const AttentionRow& r)
   args.value = attn::bhtd(static_cast<const float*>(v.data()), row.kv_heads, row.key_length, row.head_dim);
   args.output = attn::bhtd(output.data(), row.query_heads, row.query_length, row.head_dim);
   args.causal = row.causal;
-  if (row.cache != attn::DType::f32) store_halves(*this);
+  if (row.cache != attn::DType::f32) store_cache(*this);
   if (row.query == attn::DType::bf16) store_bf16_queries(*this);
   args.bf16_weights = row.bf16_weights;
 }

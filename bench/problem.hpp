@@ -23,7 +23,8 @@ struct Problem {
 
   AttentionRow row;
   std::vector<float> q, k, v, output;
-  std::vector<attn::f16> key_cache, value_cache;  // bits, of f16 or bf16; then k and v are empty
+  std::vector<char> key_cache, value_cache;  // of another type than f32; then k and v are empty
+  std::vector<float> key_scales, value_scales;  // of i8
   std::vector<attn::bf16> bf16_queries;  // beside q, which the plain loops read
   attn::AttentionArgs args;
 

@@ -47,8 +47,7 @@ struct OneRow {
   }
 
   static attn::Tensor row_of(attn::Tensor x, int64_t b, int64_t h, int64_t t) {
-    const int64_t element = b * x.batch_stride + h * x.head_stride + t * x.row_stride;
-    x.data = static_cast<const char*>(x.data) + attn::bytes_of(x.dtype, element);
+    x.data = attn::address_of(x, b, h, t);
     return x;
   }
   static attn::Scales row_of(attn::Scales x, int64_t b, int64_t h) {

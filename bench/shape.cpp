@@ -17,6 +17,12 @@ bool number(const std::string& word, std::int64_t& result) {
   return parsed.ec == std::errc() && parsed.ptr == end && result >= 1 && result <= most;
 }
 
+const struct {
+  const char* word;
+  attn::DType type;
+} caches[] = {
+    {"f16", attn::DType::f16}, {"bf16", attn::DType::bf16}, {"i8", attn::DType::i8}, {"q8_0", attn::DType::q8_0}};
+
 bool set_word(AttentionRow& row, const std::string& word) {
   const attn::DType before = row.cache;
   if (word == "causal" && !row.causal) {
@@ -31,8 +37,8 @@ bool set_word(AttentionRow& row, const std::string& word) {
     row.bf16_weights = true;
     return true;
   }
-  if (word == "f16") row.cache = attn::DType::f16;
-  if (word == "bf16") row.cache = attn::DType::bf16;
+  for (const auto& cache : caches)
+    if (word == cache.word) row.cache = cache.type;
   return before == attn::DType::f32 && row.cache != before;
 }
 
@@ -48,6 +54,8 @@ std::string check(const AttentionRow& row) {
   if (row.causal && row.query_length != row.key_length)  // with others, systems differ in what causal means
     return "causal needs as many queries as keys, not " + two(row.query_length, row.key_length);
   if (row.bf16_weights && row.cache != attn::DType::bf16) return "bf16_weights needs a cache of bf16";
+  if (row.cache == attn::DType::q8_0 && row.head_dim % 32 != 0)
+    return "q8_0 needs a head_dim that is a multiple of 32, not " + std::to_string(row.head_dim);
   if (too_large(row.batch, row.query_heads, row.query_length, row.head_dim) ||
       too_large(row.batch, row.kv_heads, row.key_length, row.head_dim) ||
       too_large(row.batch, row.query_heads, 1, row.key_length))
@@ -62,11 +70,27 @@ std::string AttentionRow::text() const {
   for (const std::int64_t number : {query_heads, kv_heads, query_length, key_length, head_dim})
     result += "," + std::to_string(number);
   if (causal) result += ",causal";
-  if (cache == attn::DType::f16) result += ",f16";
-  if (cache == attn::DType::bf16) result += ",bf16";
+  for (const auto& c : caches)
+    if (cache == c.type) result += std::string(",") + c.word;
   if (query == attn::DType::bf16) result += ",bf16_queries";
   if (bf16_weights) result += ",bf16_weights";
   return result;
+}
+
+double AttentionRow::cached_row() const {
+  const double columns = static_cast<double>(head_dim);
+  switch (cache) {
+    case attn::DType::f32:
+      return 4 * columns;
+    case attn::DType::f16:
+    case attn::DType::bf16:
+      return 2 * columns;
+    case attn::DType::i8:
+      return columns + 4;
+    case attn::DType::q8_0:
+      return columns / 32 * static_cast<double>(sizeof(attn::q8_0));
+  }
+  return 0;
 }
 
 std::string set_shape(AttentionRow& row, const std::vector<std::string>& words) {

@@ -24,13 +24,16 @@ struct AttentionRow {
   }
   double flop() const { return 4 * exps() * static_cast<double>(head_dim); }  // two products
   double bytes() const {  // each tensor once
-    const double cached = static_cast<double>(kv_heads * key_length) * (cache == attn::DType::f32 ? 4 : 2);
-    return 2 * static_cast<double>(batch * head_dim) * (cached + 4 * static_cast<double>(query_heads * query_length));
+    const double cached = static_cast<double>(kv_heads * key_length) * cached_row();
+    const double rows = static_cast<double>(query_heads * query_length * head_dim) * 4;
+    return 2 * static_cast<double>(batch) * (cached + rows);
   }
+  // Bytes of a row of keys, with its scales.
+  double cached_row() const;
   std::string text() const;  // as --shape takes it
 };
 
-inline constexpr const char* shape_words = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16][,bf16_queries][,bf16_weights]";
+inline constexpr const char* shape_words = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16|i8|q8_0][,bf16_queries][,bf16_weights]";
 
 // Fills the row from six numbers and the words that follow. Returns what is wrong, or "".
 std::string set_shape(AttentionRow& row, const std::vector<std::string>& words);

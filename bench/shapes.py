@@ -3,7 +3,8 @@
 import re
 from typing import NamedTuple
 
-WORDS = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16][,bf16_queries][,bf16_weights]"
+WORDS = "B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16|i8|q8_0][,bf16_queries][,bf16_weights]"
+CACHES = ("f16", "bf16", "i8", "q8_0")
 NUMBERS = ("batch", "query heads", "KV heads", "queries", "keys", "head_dim")
 MOST, MOST_ELEMENTS = 1 << 20, 1 << 30  # of one number; of one tensor
 
@@ -26,7 +27,8 @@ class Shape(NamedTuple):
 
     def bytes(self):  # each tensor once
         B, Hq, Hkv, Tq, Tk, D, _, cache, *_ = self
-        return 2 * B * D * (Hkv * Tk * (4 if cache == "f32" else 2) + 4 * Hq * Tq)
+        row = {"f32": 4 * D, "f16": 2 * D, "bf16": 2 * D, "i8": D + 4, "q8_0": D / 32 * 34}[cache]
+        return 2 * B * (Hkv * Tk * row + 4 * Hq * Tq * D)
 
 
 def shape_of_words(words):
@@ -42,7 +44,7 @@ def shape_of_words(words):
     for word in words[len(NUMBERS) :]:
         if word == "causal" and not shape.causal:
             shape = shape._replace(causal=True)
-        elif word in ("f16", "bf16") and shape.cache == "f32":
+        elif word in CACHES and shape.cache == "f32":
             shape = shape._replace(cache=word)
         elif word == "bf16_queries" and shape.query == "f32":
             shape = shape._replace(query="bf16")
@@ -62,6 +64,8 @@ def check(shape):
         raise ValueError(f"causal needs as many queries as keys, not {Tq} and {Tk}")
     if bf16_weights and cache != "bf16":
         raise ValueError("bf16_weights needs a cache of bf16")
+    if cache == "q8_0" and D % 32:
+        raise ValueError(f"q8_0 needs a head_dim that is a multiple of 32, not {D}")
     if max(B * Hq * Tq * D, B * Hkv * Tk * D, B * Hq * Tk) > MOST_ELEMENTS:
         raise ValueError("a tensor would have more than 2^30 elements")
 

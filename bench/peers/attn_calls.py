@@ -12,10 +12,12 @@ import functools
 
 import numpy as np
 
-from .attn_c import F32, WEIGHTS_OUT_IN, AttentionArgs, ForwardOptions, MultiHeadConfig, Output, Tensor
+from .attn_c import F32, WEIGHTS_OUT_IN, AttentionArgs, ForwardOptions, MultiHeadConfig, Output, Scales, Tensor
 
 # ATTN_F32 and so on, and how NumPy holds them: bf16 as its bits.
-TYPES = {"f32": (F32, np.float32), "f16": (1, np.float16), "bf16": (2, np.uint16)}
+# A row of q8_0 is an array of its blocks.
+BLOCK = np.dtype([("scale", np.float16), ("values", np.int8, 32)])
+TYPES = {"f32": (F32, np.float32), "f16": (1, np.float16), "bf16": (2, np.uint16), "i8": (3, np.int8), "q8_0": (4, BLOCK)}
 
 
 def address(array, kind="f32"):
@@ -26,17 +28,32 @@ def address(array, kind="f32"):
 def dense(struct, x, kind="f32"):
     """The Tensor or Output of an array [batch, heads, rows, columns]."""
     _, heads, rows, columns = x.shape
+    columns *= 32 if kind == "q8_0" else 1
     return struct(address(x, kind), TYPES[kind][0], heads * rows * columns, rows * columns, columns)
 
 
+def scales_of(x):
+    """The Scales of an array [batch, heads, rows]."""
+    _, heads, rows = x.shape
+    return Scales(address(x), heads * rows, rows, 1)
+
+
 def attention_call(lib, q, k, v, causal=False, kinds=("f32", "f32"), bf16_weights=False):
-    """kinds: the type of q; that of k and v."""
+    """kinds: the type of q; that of k and v. Of i8 each of these is (integers, scales)."""
+    query_kind, kind = kinds
+    scales = ()
+    if kind == "i8":
+        (k, *k_scales), (v, *v_scales) = k, v
+        scales = (*k_scales, *v_scales)
     args = AttentionArgs()
     lib.c.attn_attention_args_init(args)
     args.batch, args.query_heads, args.query_length, args.head_dim = q.shape
     _, args.kv_heads, args.key_length, args.value_dim = v.shape
-    output = np.empty(q.shape[:3] + v.shape[3:], np.float32)
-    args.query, args.key, args.value = dense(Tensor, q, kinds[0]), dense(Tensor, k, kinds[1]), dense(Tensor, v, kinds[1])
+    args.value_dim *= 32 if kind == "q8_0" else 1
+    output = np.empty((*q.shape[:3], args.value_dim), np.float32)
+    if scales:
+        args.key_scales, args.value_scales = map(scales_of, scales)
+    args.query, args.key, args.value = dense(Tensor, q, query_kind), dense(Tensor, k, kind), dense(Tensor, v, kind)
     args.output = dense(Output, output)
     args.causal = causal
     args.bf16_weights = bf16_weights
@@ -45,7 +62,7 @@ def attention_call(lib, q, k, v, causal=False, kinds=("f32", "f32"), bf16_weight
     workspace = np.empty(lib.c.attn_workspace_size(args), np.uint8)
     args.workspace, args.workspace_bytes = workspace.ctypes.data, workspace.size
     lib.checked(lib.c.attn_attention, args)
-    return functools.partial(lib.c.attn_attention, c.byref(args), None, 0), [output], (args, workspace, q, k, v)
+    return functools.partial(lib.c.attn_attention, c.byref(args), None, 0), [output], (args, workspace, q, k, v, scales)
 
 
 def softmax_call(lib, x):

@@ -58,12 +58,23 @@ def bf16_bits(x):  # to nearest, ties to even
 
 
 def stored(x, kind):
-    """x in a cache of that type (bf16 as bits), and what it then holds as float32."""
+    """x in a cache of that type (bf16 as bits, i8 with scales), and what it then holds as float32."""
     if kind == "f32":
         return x, x
     if kind == "f16":
         half = x.astype(np.float16)
         return half, half.astype(np.float32)
+    if kind == "i8":
+        scales = np.abs(x).max(-1) / np.float32(127)
+        integers = np.rint(x / scales[..., None]).astype(np.int8)
+        return (integers, scales), integers * scales[..., None]
+    if kind == "q8_0":
+        groups = x.reshape(*x.shape[:-1], -1, 32)
+        blocks = np.empty(groups.shape[:-1], attn_calls.BLOCK)
+        blocks["scale"] = np.abs(groups).max(-1) / np.float32(127)
+        scales = blocks["scale"].astype(np.float32)[..., None]
+        blocks["values"] = np.clip(np.rint(groups / scales), -127, 127)
+        return blocks, (blocks["values"] * scales).reshape(x.shape)
     half = bf16_bits(x)
     return half, (half.astype(np.uint32) << 16).view(np.float32)
 
@@ -97,7 +108,7 @@ def attention_row(name, lib, threads, loops):
         "ggml": [rivals_ggml.ggml_attention(q, k, v, causal, threads)],
         "loops": [plain_loops.ways(loops, shape, q, k, v)],
     }
-    if kind != "f32":
+    if kind in ("f16", "bf16"):
         add_ways_in_halves(row.peers, kind, stored(q, kind)[0], k_stored, v_stored, causal, threads)
         if kind == "bf16":  # from f32 and to f32: it rounds on its way
             row.peers["openvino"].append(rivals.named(kind, rivals.openvino_attention(q, k, v, causal, threads, kind)))
