@@ -53,7 +53,8 @@ struct AttentionArgs {
 
   // [batch, query_heads, query_length, head_dim]
   Tensor query;
-  // [batch, kv_heads, key_length, head_dim]
+  // [batch, kv_heads, key_length, head_dim]; f32, f16, bf16, i8 or q8_0, and so is `value`, of a type of its own. With
+  // q8_0 the columns, and each stride that is used, are multiples of 32.
   Tensor key;
   // [batch, kv_heads, key_length, value_dim]
   Tensor value;
