@@ -24,6 +24,7 @@ TEST_CASE("mask_columns: mixtures agree with the oracle", "[right][mixtures]") {
     test::RandomProblem p(random, path, round % 20 == 0);
     if (round % 3 == 1) p.vary_bias(random);
     p.vary_mask_columns(random);
+    if (round % 4 == 2) p.lay_in_pages(random);
     INFO("round " << round << ": " << test::describe(p.args()));
     REQUIRE(p.check() == "");
   }

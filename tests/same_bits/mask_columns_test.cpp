@@ -58,6 +58,7 @@ TEST_CASE("mask_columns: have the bits of scalar, and of a mask of all keys", "[
     test::RandomProblem p(random, attn::Path::streaming, round % 10 == 0);
     if (round % 3 == 1) p.vary_bias(random);
     p.vary_mask_columns(random);
+    if (round % 4 == 2) p.lay_in_pages(random);
     AttentionArgs& a = p.args();
     INFO("round " << round << ": " << test::describe(a));
     const std::vector<std::uint32_t> got = p.results();

@@ -132,6 +132,7 @@ TEST_CASE("shares: together they are the whole call, in any mixture of options",
     test::Random random(static_cast<std::uint64_t>(47000 + round));
     test::RandomProblem p(random, path, round % 20 == 0);
     if (round % 5 == 1) p.lay_in_pages(random);
+    if (round % 5 == 3) p.vary_mask_columns(random);
     AttentionArgs a = p.args();
     INFO("round " << round << ": " << test::describe(a));
     REQUIRE(attn::attention(a).ok());
