@@ -199,6 +199,16 @@ inline void add_bytes(
   }
 }
 
+// Fetches from row number `fetched` on what columns of `wanted` elements hold: row after row while the keys before are
+// multiplied. Not inlined, as the registers are needed there.
+template <class T>
+[[gnu::noinline]] std::ptrdiff_t fetch_keys(
+    const KeysInPlace<T>& keys, std::ptrdiff_t fetched, std::ptrdiff_t wanted, std::ptrdiff_t head_dim) {
+  for (; fetched * head_dim < wanted; ++fetched) prefetch_row(keys.ahead_of_key(fetched), head_dim);
+  __asm__ volatile("");  // gcc would take a function that only fetches for one without effect, and leave its calls out
+  return fetched;
+}
+
 // scores[i][j] of `Rows` query rows, but for columns at the end that fill no step of four lanes; rows from q.count on
 // repeat the last one. The keys are `Vectors` vectors of them, whose first keys are `apart` from each other; those of
 // the next sixteen stand keys.far behind.
@@ -236,8 +246,7 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
     }
   };
   for (; d + columns <= head_dim; d += columns) {
-    if (fetch_ahead)
-      for (; fetched * head_dim < count * (d + columns); ++fetched) prefetch_row(keys.ahead_of_key(fetched), head_dim);
+    if (fetch_ahead) fetched = fetch_keys(keys, fetched, count * (d + columns), head_dim);
     if constexpr (Element<T>::columns == 4 && lanes == 4) {
       add_bytes<T, Keys, Rows, Vectors>(row, first, step, d, acc);
     } else {
