@@ -48,7 +48,7 @@ Status one(const Cache& name, const Tensor& t, std::int64_t columns, const float
 // Pages have more rows than one however short a sequence is.
 Status scales(const AttentionArgs& a) noexcept {
   const std::int64_t length = a.cu_key_lengths ? a.cu_key_lengths[a.batch] : a.key_length;
-  const std::int64_t rows = a.query_length == 0 ? 0 : a.page_table ? 2 : length;
+  const std::int64_t rows = a.query_length == 0 || length == 0 ? 0 : a.page_table ? 2 : length;
   const Cache keys{"key", "key_scales", "head_dim", a.batch, a.kv_heads, rows};
   const Cache values{"value", "value_scales", "value_dim", a.batch, a.kv_heads, rows};
   if (Status s = one(keys, a.key, a.head_dim, a.key_scales.data); !s.ok()) return s;

@@ -61,6 +61,8 @@ class RandomProblem {
   // Lays keys and values, as they are by now, in pages of a random length; false, and nothing is done, if the batch is
   // packed. The last step: poison goes to where they stood before.
   bool lay_in_pages(Random& random);
+  // Several of these steps, which ones by the number `kind`: of sixty all are different.
+  void lay_cache(Random& random, int kind);
   // Fills all that no query may see with poison: rows of K and V, elements of the bias, rows of Q without keys, and
   // what stands between the rows.
   void spoil_unseen(float poison);
