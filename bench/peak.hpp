@@ -1,7 +1,7 @@
 // The arithmetic limit of this machine, measured: what every share of a peak is a share of.
 #pragma once
 
-// Independent chains of fused multiply-adds in the registers of one core. isa: "avx512", "avx2", "neon" or "scalar";
+// Independent chains of fused multiply-adds in the registers of one core. isa: a name of README.md's table;
 // the caller knows that the CPU can run it. Both return 0 for any other name.
 extern "C" {
 

@@ -72,7 +72,7 @@ struct AttentionArgs {
   // page to page. Pages may be shared. Not together with cu_key_lengths.
 
   // [batch, page_table_stride], each in [0, page_count). Entries that no query needs, by key length, causal and window,
-  // are not read. Null: no pages.
+  // are not read. Null: no pages, and the three numbers below are 0.
   const std::int32_t* page_table = nullptr;
   std::int64_t page_table_stride = 0;
   // A multiple of 16 that divides 512, or a multiple of 512.
@@ -135,8 +135,8 @@ struct AttentionArgs {
   // [query_heads]: an extra logit in the denominator only; -inf: none.
   const float* sinks = nullptr;
   // Weights are rounded to bf16 (nearest, ties to even) before they multiply values, which must be bf16. So do PyTorch,
-  // OpenVINO and FlashAttention; CPUs with bf16 products are faster. The sum of the weights, and weights that are asked
-  // for, are not rounded. The error of the output is at most 2^-8 max|value| more.
+  // OpenVINO and FlashAttention; CPUs with bf16 products may be faster. The sum of the weights, and weights that are
+  // asked for, are not rounded. The error of the output is at most 2^-8 max|value| more.
   bool bf16_weights = false;
 
   // ---- Packed batch ----

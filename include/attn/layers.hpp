@@ -128,7 +128,8 @@ struct MultiHeadConfig {
 
 // Keys and values of the tokens of earlier calls, in the caller's memory: a call appends to them, then attends to all.
 struct LayerCache {
-  // [batch, kv_heads, capacity, head_dim] each, of f32, f16 or bf16, with any strides that append() takes.
+  // [batch, kv_heads, capacity, head_dim] each, in rows of f32, f16 or bf16, with any strides that append() takes: no
+  // i8, q8_0, panels or pages.
   Output key;
   Output value;
   // Rows of each sequence.
@@ -157,7 +158,7 @@ struct ForwardOptions {
   bool average_weights = false;
   // Of the attention.
   Path path = Path::automatic;
-  // As in AttentionArgs: [batch, num_heads, length, keys].
+  // As in AttentionArgs: [batch, num_heads, length, keys]. There is no mask_columns here.
   Mask mask;
   Bias bias;
   // Cross-attention: keys and values are made of these rows, [batch, context_length, kv_dim], dense, not of x.

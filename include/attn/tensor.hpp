@@ -51,7 +51,8 @@ struct Output {
 
 // A float for each row of an i8 tensor [batch, heads, rows, columns]: element (b, h, r, c) means
 //   data of the tensor * data[b * batch_stride + h * head_stride + r * row_stride].
-// Any float; a NaN makes its row NaN. With pages, batch_stride is the distance from page to page, as in the tensor.
+// Strides are in floats; 0 broadcasts, so dense scales of [heads, rows] are {data, heads * rows, rows, 1}. Any float; a
+// NaN makes its row NaN. With pages, batch_stride is the distance from page to page, as in the tensor.
 struct Scales {
   const float* data = nullptr;
   std::int64_t batch_stride = 0;
@@ -75,9 +76,12 @@ enum class KeyLayout : std::int32_t {
   rows = 0,  // [batch, kv_heads, key, head_dim]
   // [batch, kv_heads, key / 16, head_dim, 16]: sixteen keys side by side, as they are multiplied. row_stride is the
   // distance from panel to panel, in elements. The last panel is whole, too: a capacity is rounded up to 16 keys, and
-  // what stands in place of keys that are not in use has no influence. The bits of rows.
+  // what stands in place of keys that are not in use has no influence. Element (b, h, j, c) is
+  //   data[b * batch_stride + h * head_stride + j / 16 * row_stride + c * 16 + j % 16]
+  // so such tensors are made by key_panels(), not by bhtd(). Results have the bits of the same keys in rows.
   // It pays where one query after the other reads the cache: with one query head for each KV head, 64 keys or more and
-  // all of it in the CPU's caches (Zen 3, AVX2) a token took 0.7 to 0.9 of the time of rows. A prefill packs no keys.
+  // all of it in the CPU's caches (f32, Zen 3, AVX2) a token took 0.7 to 0.9 of the time of rows. A prefill packs no
+  // keys.
   panels = 1,
 };
 
@@ -85,7 +89,8 @@ enum class KeyLayout : std::int32_t {
 // kv_heads * panel_rows(capacity) * head_dim elements.
 constexpr std::int64_t panel_rows(std::int64_t capacity) noexcept { return (capacity + 15) / 16 * 16; }
 
-// Dense [batch, heads, rows, columns], of float, f16, bf16, int8_t or q8_0; sizes count elements.
+// Dense [batch, heads, rows, columns], of float, f16, bf16, int8_t or q8_0; sizes count numbers, of q8_0 too,
+// which has 32 to a block.
 template <class T>
 inline Tensor bhtd(const T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
   return {data, dtype_of<T>, heads * rows * columns, rows * columns, columns};
@@ -105,7 +110,8 @@ inline Output bthd(T* data, std::int64_t heads, std::int64_t rows, std::int64_t 
   return {data, dtype_of<T>, rows * heads * columns, columns, heads * columns};
 }
 
-// Dense keys in panels, [batch, heads, rows / 16 rounded up, columns, 16]: with KeyLayout::panels.
+// Dense keys in panels, [batch, heads, rows / 16 rounded up, columns, 16]: with KeyLayout::panels. In pages `rows` is
+// page_length.
 template <class T>
 inline Tensor key_panels(const T* data, std::int64_t heads, std::int64_t rows, std::int64_t columns) noexcept {
   return {data, dtype_of<T>, heads * panel_rows(rows) * columns, panel_rows(rows) * columns, 16 * columns};

@@ -1,6 +1,7 @@
 // A sliding window whose cache has room for the window alone, however long the text grows: token t takes row
 // t % window, the row of the token that leaves. A new token sees every row of it, and a softmax does not mind their
-// order: one plain call, without window and mask. (Positions are in the keys, as rotary embeddings put them.)
+// order, but for roundings (window_in_pages.cpp keeps it): one plain call, without window and mask. (Positions are in
+// the keys, as rotary embeddings put them.)
 #include <algorithm>
 #include <cstdint>
 #include <vector>

@@ -1,5 +1,5 @@
 // A value cache that stands transposed, [kv_heads, value_dim, capacity], as ggml keeps it without flash attention. attn
-// reads values by rows, so it is turned once, and from then on append() writes rows.
+// reads values by rows, so it is turned once; from then on new rows are put behind, as append() does.
 #include <algorithm>
 #include <cstdint>
 #include <vector>
