@@ -105,10 +105,12 @@ void multiply_tile(const Product& p) {
     add_rows(static_cast<const T*>(p.b), nullptr, p.depth);
   } else {
     const float* const end = a + p.depth;
-    for (const auto* piece = static_cast<const ValuePiece*>(p.b); a != end; ++piece)
-      add_rows(
-          static_cast<const T*>(piece->rows) + p.b_offset, moved(static_cast<const T*>(piece->ahead), p.b_offset),
-          piece->count);
+    const auto* piece = static_cast<const ValuePiece*>(p.b);
+    while (a != end) {
+      const T* const rows = static_cast<const T*>(piece->rows) + p.b_offset;
+      add_rows(rows, moved(static_cast<const T*>(piece->ahead), p.b_offset), piece->count);
+      ++piece;
+    }
   }
 #pragma GCC unroll 8
   for (int r = 0; r < Rows; ++r)

@@ -63,7 +63,7 @@ struct AppendArgs {
   // integers 0: it is NaN for all that attend to it.
   // q8_0: the same for each block of 32 columns, with its scale rounded to f16 (nearest, ties to even) before elements
   // are divided by it. (ggml divides by the scale before it is rounded, and takes ties away from 0.) A block of max|x|
-  // above 127 * 65504 has the scale NaN; one below 127 * 2^-14 is off by up to 127 * 2^-25.
+  // from 127 * 65520 on has the scale NaN; one below 127 * 2^-14 is off by up to 127 * 2^-25.
 };
 
 // The capacity of every sequence is checked before anything is written: on any status but ok nothing was, lengths

@@ -21,7 +21,7 @@ struct FloatRow {
 float quantise(const simd::Kernels& kernels, const FloatRow& row, std::int8_t* to, std::int64_t stride) noexcept;
 
 // The same for each block of 32 columns, with the scale max|x| / 127 rounded to f16 (nearest, ties to even), by which x
-// is divided. A block whose scale f16 cannot hold (max|x| above 127 * 65504) counts as one with an infinity.
+// is divided. A block whose scale f16 cannot hold (max|x| of 127 * 65520 or more) counts as one with an infinity.
 void quantise(const simd::Kernels& kernels, const FloatRow& row, q8_0* to) noexcept;
 
 }  // namespace attn

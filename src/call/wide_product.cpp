@@ -99,7 +99,8 @@ double largest_of_query(const Row& row) noexcept {
 double largest_of_key(const Row& row, std::int64_t j) noexcept {
   double most = 0;
   for_each_group(row, [&](Columns columns) {
-    const double scale = std::fabs(static_cast<double>(key_scale(cache_of(row), j, columns.first)));
+    // Of int8 the sums before the scale can overflow, too.
+    const double scale = larger(std::fabs(static_cast<double>(key_scale(cache_of(row), j, columns.first))), 1);
     for_each_step(row, j, columns, [&](const float*, const float* k, std::int64_t count) {
       most = larger(most, largest_of(k, count) * scale);
     });

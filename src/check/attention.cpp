@@ -149,7 +149,7 @@ Status attention(const AttentionArgs& a, Path path) noexcept {
   const std::int64_t all_keys = packed ? a.cu_key_lengths[a.batch] : a.key_length, keys = queries ? all_keys : 0;
   const bool paged = a.page_table != nullptr;
   const std::int64_t caches = paged ? a.page_count : batch;
-  const std::int64_t rows = paged && keys > 0 && batch > 0 ? a.page_length : keys;
+  const std::int64_t rows = !paged ? keys : keys > 0 && batch > 0 ? a.page_length : 0;
   View inputs[] = {
       view("query", a.query, batch, a.query_heads, queries, a.head_dim),
       key_view("key", a.key, {caches, a.kv_heads, rows, a.head_dim}, a.key_layout),

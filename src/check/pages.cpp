@@ -79,8 +79,8 @@ Status written_twice(const AppendArgs& a, std::int64_t last, std::int64_t end, s
 // Without memory of its own: a bit for each of so many pages at a time. 8 KB of the stack, a million keys in pages of
 // 16.
 Status check_written_once(const AppendArgs& a) noexcept {
-  constexpr std::int64_t together = 65536;
-  for (std::int64_t first = 0; first < a.page_count; first += together) {
+  constexpr std::int64_t together = 65536, most = std::int64_t{1} << 31;  // entries are int32
+  for (std::int64_t first = 0; first < std::min(a.page_count, most); first += together) {
     std::uint64_t written[together / 64] = {};
     for (std::int64_t b = 0; b < a.batch; ++b) {
       const Status status = for_each_entry(a, b, written_rows(a, b), [&](std::int64_t i, std::int64_t page) -> Status {

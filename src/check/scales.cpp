@@ -9,9 +9,8 @@ namespace {
 // Keys or values: their names, and how many there are.
 struct Cache {
   const char *data, *scales, *columns;
-  std::int64_t batch, heads, rows;
-
-  bool empty() const noexcept { return batch == 0 || heads == 0 || rows == 0; }
+  std::int64_t batch, heads, rows;  // of the tensor: of pages: how many and how long
+  bool used;  // by the call
 };
 
 Status whole_blocks(const Cache& name, const Tensor& t, std::int64_t columns) noexcept {
@@ -33,7 +32,7 @@ Status whole_blocks(const Cache& name, const Tensor& t, std::int64_t columns) no
 }
 
 Status one(const Cache& name, const Tensor& t, std::int64_t columns, const float* scales) noexcept {
-  const bool wanted = !name.empty() && columns > 0;
+  const bool wanted = name.used && name.heads > 0 && columns > 0;
   if (scales && t.dtype != DType::i8)
     return Status(
         StatusCode::invalid_argument, "%s must be null where %s.dtype is not i8 (3), got %s.dtype %lld", name.scales,
@@ -45,23 +44,26 @@ Status one(const Cache& name, const Tensor& t, std::int64_t columns, const float
 
 }  // namespace
 
-// Pages have more rows than one however short a sequence is.
 Status scales(const AttentionArgs& a) noexcept {
   const std::int64_t length = a.cu_key_lengths ? a.cu_key_lengths[a.batch] : a.key_length;
-  const std::int64_t rows = a.query_length == 0 || length == 0 ? 0 : a.page_table ? 2 : length;
-  const Cache keys{"key", "key_scales", "head_dim", a.batch, a.kv_heads, rows};
-  const Cache values{"value", "value_scales", "value_dim", a.batch, a.kv_heads, rows};
+  const std::int64_t batch = a.page_table ? a.page_count : a.cu_key_lengths ? 1 : a.batch;
+  const std::int64_t rows = a.page_table ? a.page_length : length;
+  const bool used = a.batch > 0 && a.query_length > 0 && length > 0;
+  const Cache keys{"key", "key_scales", "head_dim", batch, a.kv_heads, rows, used};
+  const Cache values{"value", "value_scales", "value_dim", batch, a.kv_heads, rows, used};
   if (Status s = one(keys, a.key, a.head_dim, a.key_scales.data); !s.ok()) return s;
   return one(values, a.value, a.value_dim, a.value_scales.data);
 }
 
 Status scales(const AppendArgs& a) noexcept {
-  const Cache keys{"key_cache", "key_scales", "head_dim", a.batch, a.kv_heads, a.capacity};
-  const Cache values{"value_cache", "value_scales", "value_dim", a.batch, a.kv_heads, a.capacity};
+  const std::int64_t batch = a.page_table ? a.page_count : a.batch, rows = a.page_table ? a.page_length : a.capacity;
+  const bool used = a.batch > 0 && a.capacity > 0;
+  const Cache keys{"key_cache", "key_scales", "head_dim", batch, a.kv_heads, rows, used};
+  const Cache values{"value_cache", "value_scales", "value_dim", batch, a.kv_heads, rows, used};
   if (Status s = one(keys, a.key_cache, a.head_dim, a.key_scales.data); !s.ok()) return s;
   if (Status s = one(values, a.value_cache, a.value_dim, a.value_scales.data); !s.ok()) return s;
-  const Cache new_keys{"key", "", "head_dim", a.batch, a.kv_heads, a.new_length};
-  const Cache new_values{"value", "", "value_dim", a.batch, a.kv_heads, a.new_length};
+  const Cache new_keys{"key", "", "head_dim", a.batch, a.kv_heads, a.new_length, true};
+  const Cache new_values{"value", "", "value_dim", a.batch, a.kv_heads, a.new_length, true};
   if (Status s = whole_blocks(new_keys, a.key, a.head_dim); !s.ok()) return s;
   return whole_blocks(new_values, a.value, a.value_dim);
 }

@@ -109,7 +109,8 @@ simd::KeyBlock block_at(
     b.values_finite = packed->finite[block] != 0;
   } else {
     if (!pages) b.values = value_at(plan, kv, keys.begin);
-    b.value_type = p.value.dtype;
+    b.value_type =
+        p.value_dim > 0 ? p.value.dtype : DType::f32;  // without columns there are no scales to take it apart
     b.value_stride = plan.value_stride;
     b.fetch_ahead = plan.fetch_ahead;
     b.own_keys = kv.stacked > 1;

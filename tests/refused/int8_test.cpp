@@ -152,3 +152,39 @@ TEST_CASE("int8: bad arguments of append are named", "[refused][int8][error]") {
   }
   CHECK(std::string(attn::append(good).message()) == "");
 }
+
+TEST_CASE("int8: the strides of blocks in pages and of packed rows are those that are used", "[refused][int8][pages]") {
+  std::vector<attn::q8_0> blocks(32);
+  const std::vector<float> query(32, 1.0f);
+  const std::int32_t table[] = {1};
+  float output[32];
+  AttentionArgs a;
+  a.query_length = 1;
+  a.key_length = 5;
+  a.head_dim = a.value_dim = 32;
+  a.query = attn::bhtd(query.data(), 1, 1, 32);
+  a.key = a.value = {blocks.data(), DType::q8_0, 513, 0, 32};
+  a.output = attn::bhtd(output, 1, 1, 32);
+  CHECK(std::string(attn::attention(a).message()) == "");  // one sequence: its stride is never used
+  a.page_table = table;
+  a.page_table_stride = 1;
+  a.page_count = 2;
+  a.page_length = 16;
+  CHECK(begins(attn::attention(a), "key.batch_stride must be a multiple of 32 for q8_0, got 513"));
+  a.key.batch_stride = a.value.batch_stride = 512;
+  CHECK(std::string(attn::attention(a).message()) == "");
+
+  a.page_table = nullptr;
+  a.page_table_stride = a.page_count = a.page_length = 0;
+  const std::vector<float> queries(64, 1.0f);
+  std::vector<float> outputs(64);
+  const int64_t cu[] = {0, 1, 2}, cu_keys[] = {0, 3, 5};
+  a.batch = 2;
+  a.key_length = 3;
+  a.cu_query_lengths = cu;
+  a.cu_key_lengths = cu_keys;
+  a.query.data = const_cast<float*>(queries.data());
+  a.output.data = outputs.data();
+  a.key.batch_stride = a.value.batch_stride = 7;
+  CHECK(std::string(attn::attention(a).message()) == "");
+}

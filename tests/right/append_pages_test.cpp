@@ -198,3 +198,18 @@ TEST_CASE("kv cache: decoding token by token into pages is prefill to the last b
   REQUIRE(attn::attention(a).ok());
   CHECK(test::bits_difference(decoded, prefill.output) == "");
 }
+
+TEST_CASE("kv cache: pages without number, of which one is written", "[right][kv_cache][pages]") {
+  const std::int32_t table[] = {2147483647};
+  int64_t length = 0;
+  attn::AppendArgs a;  // without columns no page needs memory
+  a.new_length = 1;
+  a.capacity = 16;
+  a.page_table = table;
+  a.page_table_stride = 1;
+  a.page_count = int64_t{1} << 50;
+  a.page_length = 16;
+  a.lengths = &length;
+  CHECK(std::string(attn::append(a).message()) == "");
+  CHECK(length == 1);
+}

@@ -254,3 +254,70 @@ TEST_CASE("int8: mixtures of all options, agree with the oracle", "[right][int8]
     REQUIRE(p.check() == "");
   }
 }
+
+TEST_CASE("int8: scores whose sums overflow before their scale, as float32 rows of the same values", "[right][int8]") {
+  const attn::Path path = GENERATE(from_range(test::paths()));
+  const DType type = GENERATE(DType::i8, DType::q8_0);
+  const int64_t dim = type == DType::i8 ? 8 : 32, length = GENERATE(1, 5);  // of queries: decode, and a tile
+  const bool blocks = type == DType::q8_0;
+  const float scale = blocks ? 0x1.1p-20f : 1e-37f, query = blocks ? 1e36f : 1e37f;
+  const std::int8_t integers[] = {100, 50};
+  std::vector<std::int8_t> key;
+  std::vector<attn::q8_0> key_blocks(2);
+  std::vector<float> rows;
+  for (std::size_t j = 0; j < 2; ++j) {
+    key_blocks[j].scale.bits = 0x0011;  // 17 * 2^-24
+    for (int64_t c = 0; c < dim; ++c) {
+      key.push_back(integers[j]);
+      rows.push_back(integers[j] * scale);
+      if (blocks) key_blocks[j].values[c] = integers[j];
+    }
+  }
+  const std::vector<float> queries(static_cast<std::size_t>(length * dim), query), scales(2, scale), values = {1, 2};
+  std::vector<float> got(static_cast<std::size_t>(length)), want(got.size());
+  attn::AttentionArgs a;
+  a.path = path;
+  a.query_length = length;
+  a.key_length = 2;
+  a.head_dim = dim;
+  a.value_dim = 1;
+  a.scale = blocks ? 0x1p-108f : 1e-3f;
+  a.query = attn::bhtd(queries.data(), 1, length, dim);
+  a.key = attn::bhtd(rows.data(), 1, 2, dim);
+  a.value = attn::bhtd(values.data(), 1, 2, 1);
+  a.output = attn::bhtd(want.data(), 1, length, 1);
+  REQUIRE(attn::attention(a).ok());
+  if (blocks)
+    a.key = attn::bhtd(key_blocks.data(), 1, 2, dim);
+  else {
+    a.key = attn::bhtd(key.data(), 1, 2, dim);
+    a.key_scales = {scales.data(), 0, 0, 1};
+  }
+  a.output.data = got.data();
+  REQUIRE(attn::attention(a).ok());
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    CHECK(std::isfinite(got[i]));
+    CHECK(std::fabs(got[i] - want[i]) < 1e-5f);
+  }
+}
+
+TEST_CASE("int8: weights alone, of keys and values in q8_0 without columns of value", "[right][int8]") {
+  const attn::Path path = GENERATE(from_range(test::paths()));
+  const std::vector<attn::q8_0> blocks(20);  // scores of 0: every key weighs the same
+  const std::vector<float> query(32, 1.0f);
+  float output = test::canary, lse = 0;
+  attn::AttentionArgs a;
+  a.path = path;
+  a.query_length = 1;
+  a.key_length = 20;
+  a.head_dim = 32;
+  a.value_dim = 0;
+  a.query = attn::bhtd(query.data(), 1, 1, 32);
+  a.key = attn::bhtd(blocks.data(), 1, 20, 32);
+  a.value = {blocks.data(), DType::q8_0, 0, 0, 32};
+  a.output = attn::bhtd(&output, 1, 1, 0);
+  a.logsumexp = &lse;
+  REQUIRE(std::string(attn::attention(a).message()) == "");
+  CHECK(std::fabs(lse - std::log(20.0f)) < 1e-5f);
+  CHECK(output == test::canary);
+}
