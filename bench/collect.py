@@ -20,7 +20,7 @@ def interval(samples):
 
 def row_of(name, samples, error):
     row = names.parse(name)
-    row["shape"] = shape_of_text(samples[0].shape)._asdict() if samples[0].shape else None
+    row["shape"] = shape_of_text(samples[0].shape).fields() if samples[0].shape else None
     times = [sample.seconds for sample in samples]
     counters = [sample.counters for sample in samples]
     row.update(seconds=statistics.median(times), interval=interval(times), samples=times)

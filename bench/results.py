@@ -147,7 +147,7 @@ def shape_of(row):
         return None
     words = read_rows()["attention"].get(name)
     try:
-        return (shape_of_words(words) if words else shape_of_cell(name) or shape_of_text(name))._asdict()
+        return (shape_of_words(words) if words else shape_of_cell(name) or shape_of_text(name)).fields()
     except ValueError:
         return {}
 

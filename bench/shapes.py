@@ -21,6 +21,11 @@ class Shape(NamedTuple):
     query: str = "f32"  # or bf16; the output is f32
     bf16_weights: bool = False
 
+    def fields(self):
+        """As results have it: without what files from before these words do not have, unless it is set."""
+        since = {"query": "f32", "bf16_weights": False}
+        return {name: value for name, value in self._asdict().items() if (name, value) not in since.items()}
+
     def flop(self):  # two products; causal needs half of each
         B, Hq, _, Tq, Tk, D, causal, *_ = self
         return 4 * B * Hq * Tq * Tk * D / (2 if causal else 1)
