@@ -14,6 +14,7 @@ from bench.places import BUILD, previous
 from bench.program import Program
 from bench.progress import Progress
 from bench.schedule import FEWEST, chunks_of, order_of, rounds_of
+from bench.shapes import WORDS
 
 LIMITS = "^(peak|bandwidth|exp)/"  # measured always: each share is a share of these
 BURSTS = 3  # of a sample
@@ -25,7 +26,7 @@ def arguments(words):
     parser.add_argument("--program", default="build/release/bench/attn_bench", help="attn_bench (set by dev.sh)")
     parser.add_argument("--against", metavar="BUILD", help="a second attn_bench or its build folder; alternates")
     parser.add_argument("--filter", type=regex, help="regular expression: benchmarks in whose names it is found")
-    parser.add_argument("--shape", action="append", default=[], help="B,Hq,Hkv,Tq,Tk,D[,causal][,f16|bf16|i8|q8_0], several times")
+    parser.add_argument("--shape", action="append", default=[], metavar=WORDS, help="a call of your own, several times")
     parser.add_argument("--threads", help="numbers of threads, such as 1,2,4")
     parser.add_argument("--long", action="store_true", help="everything, the large rows too; more time unless --seconds says")
     parser.add_argument("--seconds", type=float, help="about how long: 150, twice that with --against, 900 with --long")

@@ -25,8 +25,8 @@ struct AttentionRow {
   double flop() const { return 4 * exps() * static_cast<double>(head_dim); }  // two products
   double bytes() const {  // each tensor once
     const double cached = static_cast<double>(kv_heads * key_length) * cached_row();
-    const double rows = static_cast<double>(query_heads * query_length * head_dim) * 4;
-    return 2 * static_cast<double>(batch) * (cached + rows);
+    const double rows = static_cast<double>(query_heads * query_length * head_dim);  // of queries and of the output
+    return static_cast<double>(batch) * (2 * cached + rows * (query == attn::DType::bf16 ? 2 + 4 : 4 + 4));
   }
   // Bytes of a row of keys, with its scales.
   double cached_row() const;

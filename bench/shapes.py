@@ -31,9 +31,9 @@ class Shape(NamedTuple):
         return 4 * B * Hq * Tq * Tk * D / (2 if causal else 1)
 
     def bytes(self):  # each tensor once
-        B, Hq, Hkv, Tq, Tk, D, _, cache, *_ = self
+        B, Hq, Hkv, Tq, Tk, D, _, cache, query, _ = self
         row = {"f32": 4 * D, "f16": 2 * D, "bf16": 2 * D, "i8": D + 4, "q8_0": D / 32 * 34}[cache]
-        return 2 * B * (Hkv * Tk * row + 4 * Hq * Tq * D)
+        return B * (2 * Hkv * Tk * row + (4 + (2 if query == "bf16" else 4)) * Hq * Tq * D)
 
 
 def shape_of_words(words):

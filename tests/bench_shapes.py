@@ -5,7 +5,8 @@ import pathlib
 import subprocess
 import sys
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 sys.dont_write_bytecode = True  # nothing is left in bench/
 
 from bench import grid, rows, shapes
@@ -97,6 +98,8 @@ for shape in [*WRONG, *RIGHT]:
     said, here = of_attn_bench(sys.argv[1], shape), of_python(shape)
     assert said == here, f"attn_bench says: {said}shapes.py says: {here}"
     assert WRONG.get(shape, "") in here and bool(here) == (shape in WRONG), f"{shape}: {here}"
+for page in ("bench/README.md", "bench/peers/README.md"):
+    assert f"--shape {shapes.WORDS}`" in (ROOT / page).read_text(encoding="utf-8"), f"{page}: --shape is not {shapes.WORDS}"
 print(f"{len(WRONG)} shapes refused, {len(RIGHT)} taken, alike by both")
 for option, words in WRONG_OPTIONS.items():
     done = subprocess.run(
