@@ -66,10 +66,25 @@ foreach(isa IN LISTS isas)
     require_match("${peak}" "{\"${isa}\", ${base}," "bench/peak.cpp does not measure the peak of ${isa}")
     require_match("${reading}" "\"${isa}\"\\) == 0\\) return ${base};" "bench/reading.cpp does not read with ${isa}")
   endif()
-  # The best of x86 and those of Arm need no limit.
-  if(NOT isa STREQUAL best AND NOT isa MATCHES "^neon")
+  # The best of x86 and of Arm need no limit.
+  if(NOT isa STREQUAL best AND NOT isa STREQUAL "neonbf16")
     require_match("${peers}" "\n    \"${isa}\": {" "bench/peers/limits.py: LIMITS lacks ${isa}")
   endif()
+endforeach()
+
+# ---- The rooms of simd/ ----
+
+file(GLOB headers RELATIVE ${SOURCE_DIR}/simd ${SOURCE_DIR}/simd/*.hpp)
+foreach(header IN LISTS headers)
+  require_match("${rooms}" "`${header}`" "simd/README.md does not name ${header}")
+endforeach()
+
+# ---- Examples ----
+
+file(READ ${SOURCE_DIR}/tests/examples/README.md readme_of_examples)
+file(GLOB examples RELATIVE ${SOURCE_DIR}/tests/examples ${SOURCE_DIR}/tests/examples/*.cpp)
+foreach(example IN LISTS examples)
+  require_match("${readme_of_examples}" "\\(${example}\\)" "tests/examples/README.md does not name ${example}")
 endforeach()
 
 # ---- Published figures ----

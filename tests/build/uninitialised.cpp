@@ -84,8 +84,7 @@ void mixtures(int64_t count) {
     test::RandomProblem p(random, attn::Path::streaming, round % 50 == 0);
     if (random.flip()) p.vary_bias(random);
     if (random.flip()) p.add_structure(random);
-    if (random.flip()) p.vary_mask_columns(random);
-    if (random.flip()) p.lay_in_pages(random);
+    if (random.flip()) p.lay_cache(random, static_cast<int>(round));
     const std::vector<std::uint32_t> results = p.results();
     expect(results.empty() ? "no results" : "", test::describe(p.args()).c_str());
     expect_written(results);

@@ -2,6 +2,7 @@
 // the pool. The table says so, rows keep their positions, and keys before the window are not read. So several tokens at
 // a time are as easy as one, and the bits are those of a cache that keeps the whole text.
 #include <cstdint>
+#include <cstdio>
 #include <vector>
 
 #include "attn/attn.hpp"

@@ -68,7 +68,7 @@ int main() {
       }
       worst = std::max(worst, plain.difference(&output[(h * tokens + t) * dim]));
     }
-    for (std::int64_t j = 0; j < frames; ++j) worst = std::max(worst, std::abs(mean[j] - right[j]));
+    for (std::int64_t j = 0; j < frames; ++j) worst = std::max(worst, recipe::off(mean[j], right[j]));
     const std::int64_t frame = std::max_element(mean.begin(), mean.end()) - mean.begin();
     std::printf("token %2d at %5.2f s\n", static_cast<int>(t), static_cast<double>(frame) * seconds);
     found = found && frame == spoken_at(t);

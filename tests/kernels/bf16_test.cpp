@@ -79,6 +79,11 @@ std::uint32_t draw_half(test::Random& random) {
   }
 }
 
+std::uint32_t draw_halves(test::Random& random) {
+  const std::uint32_t high = draw_half(random), low = draw_half(random);
+  return high << 16 | low;
+}
+
 float draw_sum(test::Random& random) {
   const std::uint32_t any = static_cast<std::uint32_t>(random.next());
   return random.integer(0, 2) == 0 ? test::from_bits(any) : test::from_bits((any & 0x80ffffffu) + 0x3e000000u);
@@ -118,8 +123,8 @@ TEST_CASE("bf16: the instruction is two fused multiply-adds, high halves first",
     std::uint32_t a[lanes], b[lanes];
     float c[lanes], want[lanes];
     for (int i = 0; i < lanes; ++i) {
-      a[i] = draw_half(random) << 16 | draw_half(random);
-      b[i] = draw_half(random) << 16 | draw_half(random);
+      a[i] = draw_halves(random);
+      b[i] = draw_halves(random);
       c[i] = draw_sum(random);
       want[i] = rule(a[i], b[i], c[i]);
     }

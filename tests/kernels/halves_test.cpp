@@ -173,11 +173,10 @@ TEST_CASE("half: packing halves is packing the same floats", "[kernels][simd][ha
         std::uint16_t* const halves = flush(room, n, edge);
         const bool finite = random.flip();
         std::vector<float> floats(n);
-        for (std::size_t i = 0; i < n; ++i)
-          halves[i] = static_cast<std::uint16_t>(random.integer(0, infinity(storage) - 1) | random.integer(0, 1) << 15);
+        for (std::size_t i = 0; i < n; ++i) halves[i] = random.signed_half(0, infinity(storage) - 1);
         if (!finite) {  // one element of one row
-          const std::int64_t at = random.integer(0, count - 1) * stride + random.integer(0, dim - 1);
-          halves[at] = static_cast<std::uint16_t>(infinity(storage) + random.integer(0, 1));
+          const std::int64_t row = random.integer(0, count - 1), column = random.integer(0, dim - 1);
+          halves[row * stride + column] = static_cast<std::uint16_t>(infinity(storage) + random.integer(0, 1));
         }
         for (std::size_t i = 0; i < n; ++i) floats[i] = exact(halves[i], storage);
 

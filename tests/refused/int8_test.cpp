@@ -1,4 +1,6 @@
 // P7 of int8 keys and values: each rule names argument and value, and nothing is written.
+#include <algorithm>
+#include <cstring>
 #include <functional>
 #include <string>
 #include <vector>
@@ -30,9 +32,11 @@ struct Fault {
 };
 
 void check(const char* option_name, const std::vector<Fault>& faults, attn::Path path) {
-  for (const test::Option& option : test::options())
+  bool found = false;
+  for (const test::Option& option : test::options()) {
+    if (std::string(option.name) != option_name) continue;
+    found = true;
     for (const Fault& fault : faults) {
-      if (std::string(option.name) != option_name) continue;
       test::OptionMemory memory(3, 4);
       test::Problem p(test::option_shape(3, 4));
       option.set(p, memory);
@@ -46,6 +50,8 @@ void check(const char* option_name, const std::vector<Fault>& faults, attn::Path
       CHECK(status.code() == StatusCode::invalid_argument);
       CHECK(test::bits_equal(p.output, std::vector<float>(p.output.size(), test::canary)));
     }
+  }
+  REQUIRE(found);
 }
 
 }  // namespace
@@ -139,6 +145,7 @@ TEST_CASE("int8: bad arguments of append are named", "[refused][int8][error]") {
       {"key_scales overlaps key", StatusCode::invalid_argument,
        [&](AppendArgs& a) { a.key_scales.data = rows.data() + 31; }},
   };
+  const std::vector<attn::q8_0> before = blocks;
   for (const auto& fault : faults) {
     AppendArgs a = good;
     fault.set(a);
@@ -149,6 +156,7 @@ TEST_CASE("int8: bad arguments of append are named", "[refused][int8][error]") {
     CHECK(length == 0);
     CHECK(scales == std::vector<float>(4, test::canary));
     CHECK(integers == std::vector<std::int8_t>(64, 7));
+    CHECK(std::memcmp(blocks.data(), before.data(), blocks.size() * sizeof(attn::q8_0)) == 0);
   }
   CHECK(std::string(attn::append(good).message()) == "");
 }

@@ -1,6 +1,7 @@
 // Caches in pages: bad arguments are named, nothing is written; the entries of a table that a call needs, and no other.
 #include "support/pages.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <limits>
 #include <string>

@@ -134,8 +134,7 @@ TEST_CASE("int8: a row with a NaN or an infinity becomes a NaN row, a block a Na
 TEST_CASE("int8: append takes halves, copies blocks, and gives the bits of scalar", "[right][int8]") {
   test::Random random(62);
   std::vector<std::uint16_t> halves(3 * 320);
-  for (std::uint16_t& h : halves)
-    h = static_cast<std::uint16_t>(random.integer(0x3000, 0x4000) | random.integer(0, 1) << 15);
+  for (std::uint16_t& h : halves) h = random.signed_half(0x3000, 0x4000);
   for (const DType from : {DType::f16, DType::bf16})
     for (const DType to : {DType::i8, DType::q8_0}) {
       std::vector<float> wide;
@@ -305,6 +304,7 @@ TEST_CASE("int8: weights alone, of keys and values in q8_0 without columns of va
   const attn::Path path = GENERATE(from_range(test::paths()));
   const std::vector<attn::q8_0> blocks(20);  // scores of 0: every key weighs the same
   const std::vector<float> query(32, 1.0f);
+  std::vector<float> weights(20);
   float output = test::canary, lse = 0;
   attn::AttentionArgs a;
   a.path = path;
@@ -316,8 +316,10 @@ TEST_CASE("int8: weights alone, of keys and values in q8_0 without columns of va
   a.key = attn::bhtd(blocks.data(), 1, 20, 32);
   a.value = {blocks.data(), DType::q8_0, 0, 0, 32};
   a.output = attn::bhtd(&output, 1, 1, 0);
+  a.weights = attn::bhtd(weights.data(), 1, 1, 20);
   a.logsumexp = &lse;
   REQUIRE(std::string(attn::attention(a).message()) == "");
   CHECK(std::fabs(lse - std::log(20.0f)) < 1e-5f);
+  for (const float w : weights) CHECK(std::fabs(w - 0.05f) < 1e-6f);
   CHECK(output == test::canary);
 }

@@ -28,8 +28,7 @@ float rounded(float p) {  // to eight bits, ties to even
 struct Call {
   Call(test::Random& random, int64_t rows, int64_t keys, int64_t columns)
       : p({1, 1, 1, rows, keys, 1, columns}, random), keys(keys), columns(columns) {
-    for (int64_t i = 0; i < keys * columns; ++i)
-      values.push_back(static_cast<std::uint16_t>(random.integer(0, 1) << 15 | random.integer(0x3e00, 0x40ff)));
+    for (int64_t i = 0; i < keys * columns; ++i) values.push_back(random.signed_half(0x3e00, 0x40ff));
     p.args.value = {values.data(), attn::DType::bf16, 0, 0, columns};
     p.args.path = attn::Path::streaming;
     p.args.scale = 1;

@@ -18,8 +18,7 @@ using test::Problem;
 
 std::vector<std::uint16_t> draw(test::Random& random, int64_t count) {
   std::vector<std::uint16_t> x(count);
-  for (std::uint16_t& h : x)
-    h = static_cast<std::uint16_t>(random.integer(0, 1) << 15 | random.integer(0x3e00, 0x407f));  // [2^-3, 4)
+  for (std::uint16_t& h : x) h = random.signed_half(0x3e00, 0x407f);  // [2^-3, 4)
   return x;
 }
 

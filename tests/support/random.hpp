@@ -30,6 +30,11 @@ class Random {
   std::int64_t integer(std::int64_t low, std::int64_t high) {
     return low + static_cast<std::int64_t>(next() % static_cast<std::uint64_t>(high - low + 1));
   }
+  // The bits of a half: of size `least` to `most`, with either sign.
+  std::uint16_t signed_half(std::int64_t least, std::int64_t most) {
+    const std::int64_t size = integer(least, most), sign = integer(0, 1);  // in one order, which operands of | are not
+    return static_cast<std::uint16_t>(sign << 15 | size);
+  }
   bool flip() { return integer(0, 1) == 1; }
 
   // In [low, high).

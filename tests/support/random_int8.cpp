@@ -35,8 +35,7 @@ void make_bytes(Random& random, std::size_t places, int64_t start, RandomProblem
 void make_blocks(Random& random, const Dims& d, RandomProblem::Int8& x, attn::Tensor& t) {
   const int64_t width = d.columns / 32 + random.integer(0, 1), before = width - d.columns / 32;
   for (int64_t i = 0; i < std::max<int64_t>(1, d.batch * d.heads * d.rows * width); ++i) {
-    const int64_t size = random.integer(0x1800, 0x2400), sign = random.integer(0, 1);  // in this order
-    attn::q8_0 block{{static_cast<std::uint16_t>(size | sign << 15)}, {}};
+    attn::q8_0 block{{random.signed_half(0x1800, 0x2400)}, {}};
     for (std::int8_t& value : block.values) value = static_cast<std::int8_t>(random.integer(-128, 127));
     x.blocks.push_back(block);
   }

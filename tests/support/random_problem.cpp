@@ -203,6 +203,11 @@ std::vector<std::uint32_t> RandomProblem::inputs() const {
   all.insert(all.end(), mask_.begin(), mask_.end());
   all.insert(all.end(), bias_halves_.begin(), bias_halves_.end());
   all.insert(all.end(), panels_.begin(), panels_.end());
+  all.insert(all.end(), pages_.keys.begin(), pages_.keys.end());
+  all.insert(all.end(), pages_.values.begin(), pages_.values.end());
+  all.insert(all.end(), pages_.table.begin(), pages_.table.end());
+  for (const std::vector<float>* x : {&pages_.key_scales, &pages_.value_scales})
+    for (const float value : *x) all.push_back(bits(value));
   return all;
 }
 
