@@ -5,6 +5,7 @@
 
 #include "call/addresses.hpp"
 #include "call/panel.hpp"
+#include "call/problem.hpp"
 #include "call/quantise.hpp"
 #include "check/check.hpp"
 #include "dispatch.hpp"
@@ -17,12 +18,8 @@ std::int64_t rows_for(const AppendArgs& a, std::int64_t b) noexcept {
 }
 
 // Where row j of sequence b stands in the cache.
-struct CachePlace {
-  std::int64_t batch, row;
-};
-CachePlace cache_place(const AppendArgs& a, std::int64_t b, std::int64_t j) noexcept {
-  if (!a.page_table) return {b, j};
-  return {a.page_table[b * a.page_table_stride + j / a.page_length], j % a.page_length};
+CacheRow cache_row(const AppendArgs& a, std::int64_t b, std::int64_t j) noexcept {
+  return a.page_table ? Pages{a.page_table, a.page_table_stride, a.page_length}.row(b, j) : CacheRow{b, j};
 }
 
 // The new rows of one head, behind those in use.
@@ -39,7 +36,7 @@ struct Copied {
   std::int64_t columns;
 };
 
-float& scale_of(const MutableScales& s, CachePlace place, std::int64_t head) noexcept {
+float& scale_of(const MutableScales& s, CacheRow place, std::int64_t head) noexcept {
   return s.data[place.batch * s.batch_stride + head * s.head_stride + place.row * s.row_stride];
 }
 
@@ -47,7 +44,7 @@ void copy_rows(const Copied& c, const NewRows& rows, const simd::Kernels& kernel
   if (c.columns == 0) return;
   for (std::int64_t r = 0; r < rows.count; ++r) {
     const char* const source = address_of(c.from, rows.batch, rows.head, r);
-    const CachePlace place = cache_place(rows.args, rows.batch, rows.first + r);
+    const CacheRow place = cache_row(rows.args, rows.batch, rows.first + r);
     char* const target = address_of(c.to, place.batch, rows.head, place.row);
     const FloatRow row{source, c.from.dtype, c.columns};
     if (c.from.dtype == c.to.dtype) {
@@ -78,7 +75,7 @@ void narrow_into_panel(
 void copy_rows_to_panels(const Copied& c, const NewRows& rows, const simd::Kernels& kernels) noexcept {
   if (c.columns == 0) return;
   for (std::int64_t r = 0; r < rows.count; ++r) {
-    const CachePlace in_cache = cache_place(rows.args, rows.batch, rows.first + r);
+    const CacheRow in_cache = cache_row(rows.args, rows.batch, rows.first + r);
     const PanelPlace place{in_cache.batch, rows.head, in_cache.row};
     const char* const source = address_of(c.from, rows.batch, rows.head, r);
     if (c.from.dtype == c.to.dtype) {

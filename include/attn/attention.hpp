@@ -53,8 +53,8 @@ struct AttentionArgs {
 
   // [batch, query_heads, query_length, head_dim]
   Tensor query;
-  // [batch, kv_heads, key_length, head_dim]; f32, f16, bf16, i8 or q8_0, and so is `value`, of a type of its own. With
-  // q8_0 the columns, and each stride that is used, are multiples of 32.
+  // [batch, kv_heads, key_length, head_dim]. Keys and values may each be f32, f16, bf16, i8 or q8_0, not necessarily
+  // the same. With q8_0 head_dim (or value_dim) and every stride in use are multiples of 32.
   Tensor key;
   // [batch, kv_heads, key_length, value_dim]
   Tensor value;
@@ -62,18 +62,20 @@ struct AttentionArgs {
   Scales key_scales;
   Scales value_scales;
   // panels: `key` is [batch, kv_heads, key_length / 16 rounded up, head_dim, 16], of any type but q8_0. With
-  // cu_key_lengths each sequence begins with a panel: all but the last of them are multiples of 16. tensor.hpp says
+  // cu_key_lengths each sequence begins with a panel: every entry but the last is a multiple of 16. tensor.hpp says
   // when panels pay.
   KeyLayout key_layout = KeyLayout::rows;
 
   // ---- Paged keys and values ----
   // Key and value row j of item b are row j % page_length of page page_table[b * page_table_stride + j / page_length].
   // key, value and their scales are then [page_count, kv_heads, page_length, ...]: batch_stride is the distance from
-  // page to page. Pages may be shared. Not together with cu_key_lengths.
+  // page to page. Pages may be shared. key_length is the most keys of an item; key_lengths says how many each has. Not
+  // together with cu_key_lengths.
 
   // [batch, page_table_stride], each in [0, page_count). Entries that no query needs, by key length, causal and window,
   // are not read. Null: no pages, and the three numbers below are 0.
   const std::int32_t* page_table = nullptr;
+  // With a batch above 1 at least the pages of its longest item.
   std::int64_t page_table_stride = 0;
   // A multiple of 16 that divides 512, or a multiple of 512.
   std::int64_t page_length = 0;
@@ -121,10 +123,10 @@ struct AttentionArgs {
   const std::int64_t* key_lengths = nullptr;
   // Excluded keys have no influence, whatever stands in their rows. A bias of -inf excludes them, too.
   Mask mask;
-  // 0: the mask has a column for each key. Else it has so many, for the last so many keys of each item (of its own key
-  // length, also in a packed batch). The keys before them are allowed, and cost what they cost without a mask. Where an
-  // item has fewer keys, the first columns are of keys that do not exist, and are not read. At most key_length; only
-  // with a mask. For a draft tree behind a long text.
+  // How many columns the mask has, if it is for the last keys of each item alone (of its own key length, also in a
+  // packed batch): for a draft tree behind a long text. 0: one for each key. Earlier keys are allowed, and cost what
+  // they cost without a mask. Where an item has fewer keys, the first columns are of keys that do not exist, and are
+  // not read. At most key_length; only with a mask.
   std::int64_t mask_columns = 0;
 
   // ---- More on scores ----
@@ -134,9 +136,9 @@ struct AttentionArgs {
   const float* alibi_slopes = nullptr;
   // [query_heads]: an extra logit in the denominator only; -inf: none.
   const float* sinks = nullptr;
-  // Weights are rounded to bf16 (nearest, ties to even) before they multiply values, which must be bf16. So do PyTorch,
-  // OpenVINO and FlashAttention; CPUs with bf16 products may be faster. The sum of the weights, and weights that are
-  // asked for, are not rounded. The error of the output is at most 2^-8 max|value| more.
+  // Weights are rounded to bf16 (nearest, ties to even) before they multiply values, which must be bf16. PyTorch,
+  // OpenVINO and FlashAttention do so; CPUs with bf16 products may be faster. The sum of the weights, and weights that
+  // are asked for, are not rounded. The error of the output is at most 2^-8 max|value| more. Not with Path::blas.
   bool bf16_weights = false;
 
   // ---- Packed batch ----

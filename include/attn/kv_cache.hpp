@@ -12,6 +12,7 @@ namespace attn {
 
 // Copies new rows of keys and values behind those in use. For the attention call that follows, pass the caches as key
 // and value, with key_length = capacity and key_lengths = lengths.
+// What is written (caches, scales, lengths) must not share an element with any other argument.
 struct AppendArgs {
   std::int64_t batch = 1;
   std::int64_t kv_heads = 1;
@@ -28,9 +29,8 @@ struct AppendArgs {
   Tensor value;
   // [batch, kv_heads, capacity, head_dim]. Of the type of the new rows (but i8), or f16 or bf16 where those are
   // float32: then rounded to nearest, ties to even. Or i8 or q8_0 where they are f32, f16 or bf16: quantised, as the
-  // struct's end says. Rows of f16 and bf16 are converted to nothing else. Only the new rows are written. Must not
-  // share an element with another tensor of the call. May alternate with another tensor in one buffer, as in [B, 2, H,
-  // cap, D] or [B, H, cap, 2 D].
+  // struct's end says. Rows of f16 and bf16 are converted to nothing else. Only the new rows are written. May alternate
+  // with another tensor in one buffer, as in [B, 2, H, cap, D] or [B, H, cap, 2 D].
   Output key_cache;
   // [batch, kv_heads, capacity, value_dim], likewise.
   Output value_cache;

@@ -37,8 +37,7 @@ inline void pytorch(AttentionArgs& args, bool is_causal = false, float scale = 0
 //   k_cache, v_cache with a block_table [num_blocks, page_block_size, heads, head_dim]: bthd(data, heads,
 //                    page_block_size, head_dim), page_length = page_block_size, page_count = num_blocks, key_length =
 //                    blocks * page_block_size. A page_block_size is a multiple of 256 there; here 256, 512, 1024, ...
-//   cache_batch_idx  is a page_table of one page for each item, if the cache's capacity is a length that a page may
-//   have
+//   cache_batch_idx  a page_table of one page for each item, if a page may be as long as the cache's capacity
 //
 // Rotary embeddings (rotary_cos, rotary_sin) are not here: turn queries and keys before the call.
 //

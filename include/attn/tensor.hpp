@@ -49,8 +49,8 @@ struct Output {
   operator Tensor() const noexcept { return {data, dtype, batch_stride, head_stride, row_stride}; }
 };
 
-// A float for each row of an i8 tensor [batch, heads, rows, columns]: element (b, h, r, c) means
-//   data of the tensor * data[b * batch_stride + h * head_stride + r * row_stride].
+// A float for each row of an i8 tensor [batch, heads, rows, columns]. Element (b, h, r, c) stands for
+//   the stored integer * data[b * batch_stride + h * head_stride + r * row_stride].
 // Strides are in floats; 0 broadcasts, so dense scales of [heads, rows] are {data, heads * rows, rows, 1}. Any float; a
 // NaN makes its row NaN. With pages, batch_stride is the distance from page to page, as in the tensor.
 struct Scales {

@@ -109,9 +109,9 @@ void find_kv_head(Rows& rows, const Scratch& scratch) noexcept {
   const CacheHead cache{p, rows.kernels, s, keys.head};
   const KeyRange needed = p.needed(s);  // pages of other keys may be anywhere
   for (std::int64_t j = needed.begin; scratch.key && j < needed.end; ++j)
-    read_key(cache, j, {0, p.head_dim}, scratch.key + j * p.head_dim);
+    read_key(cache, j, scratch.key + j * p.head_dim);
   for (std::int64_t j = needed.begin; scratch.value && j < needed.end; ++j)
-    read_value(cache, j, {0, p.value_dim}, scratch.value + j * p.value_dim);
+    read_value(cache, j, scratch.value + j * p.value_dim);
 }
 
 // Rows first .. first + row_block of a head, whose keys and values are given.

@@ -12,6 +12,8 @@ namespace attn {
 inline constexpr std::int64_t cache_panel = 16;
 // Numbers in a block of q8_0.
 inline constexpr std::int64_t q8_0_block = 32;
+static_assert(panel_rows(1) == cache_panel && panel_rows(cache_panel) == cache_panel);
+static_assert(sizeof(q8_0::values) == q8_0_block && sizeof(q8_0) == q8_0_block + sizeof(f16));
 
 // Bytes of n elements, whole blocks of q8_0; 0 if `type` is no value of DType.
 constexpr std::int64_t bytes_of(DType type, std::int64_t n) noexcept {

@@ -1,7 +1,8 @@
 #include "call/cache_row.hpp"
 
 #include <algorithm>
-#include <cstring>
+
+#include "call/panel.hpp"
 
 namespace attn {
 namespace {
@@ -11,20 +12,15 @@ const char* row_at(const CacheHead& c, const Tensor& t, std::int64_t j) noexcept
   return address_of(t, at.batch, c.head, at.row);
 }
 
-// Of a panel [head_dim, 16] the key number `key`.
+// Some columns of a key of a panel.
 void widen_from_panel(
-    const simd::Kernels& kernels, const char* panel, DType type, std::int64_t key, Columns columns,
-    float* wide) noexcept {
+    const simd::Kernels& kernels, const Tensor& panels, PanelPlace place, Columns columns, float* wide) noexcept {
   constexpr std::int64_t step = 64;
-  const std::int64_t size = bytes_of(type, 1);
   for (std::int64_t d = 0; d < columns.count; d += step) {
     const std::int64_t count = std::min(step, columns.count - d);
     char stored[step * sizeof(float)];
-    for (std::int64_t i = 0; i < count; ++i)
-      std::memcpy(
-          stored + i * size, panel + ((columns.first + d + i) * cache_panel + key) * size,
-          static_cast<std::size_t>(size));
-    kernels.widen(stored, type, count, wide + d);
+    take_from_panel(panels, place, {columns.first + d, count}, stored);
+    kernels.widen(stored, panels.dtype, count, wide + d);
   }
 }
 
@@ -37,16 +33,6 @@ void widen_blocks(const simd::Kernels& kernels, const char* row, Columns columns
     kernels.widen(blocks[column / q8_0_block].values + in_block, DType::i8, count, wide + d);
     d += count;
   }
-}
-
-// Of a row.
-const float* stored(const simd::Kernels& kernels, const char* row, DType type, Columns columns, float* wide) noexcept {
-  if (is_float(type)) return reinterpret_cast<const float*>(row) + columns.first;
-  if (type == DType::q8_0)
-    widen_blocks(kernels, row, columns, wide);
-  else
-    kernels.widen(row + bytes_of(type, columns.first), type, columns.count, wide);
-  return wide;
 }
 
 float scale_of(
@@ -64,31 +50,38 @@ float scale_of(
 
 // Copies what stands elsewhere into `wide`, and multiplies it by its scales.
 template <class ScaleAt>
-void finish(DType type, Columns columns, const float* from, float* wide, const ScaleAt& scale_at) noexcept {
-  if (from != wide) std::copy_n(from, columns.count, wide);
+void finish(DType type, std::int64_t count, const float* from, float* wide, const ScaleAt& scale_at) noexcept {
+  if (from != wide) std::copy_n(from, count, wide);
   if (is_floating(type)) return;
-  for (std::int64_t d = 0; d < columns.count;) {
-    const std::int64_t column = columns.first + d, group = scale_columns(type, columns.first + columns.count);
-    const std::int64_t end = std::min(columns.count, (column / group + 1) * group - columns.first);
-    const float scale = scale_at(column);
-    for (; d < end; ++d) wide[d] *= scale;
+  for (std::int64_t d = 0, group = scale_columns(type, count); d < count; d += group) {
+    const float scale = scale_at(d);
+    for (std::int64_t i = d; i < d + group; ++i) wide[i] *= scale;
   }
 }
 
 }  // namespace
 
+const float* as_float(
+    const simd::Kernels& kernels, const char* row, DType type, Columns columns, float* wide) noexcept {
+  if (is_float(type)) return reinterpret_cast<const float*>(row) + columns.first;
+  if (type == DType::q8_0)
+    widen_blocks(kernels, row, columns, wide);
+  else
+    kernels.widen(row + bytes_of(type, columns.first), type, columns.count, wide);
+  return wide;
+}
+
 const float* stored_key(const CacheHead& c, std::int64_t j, Columns columns, float* wide) noexcept {
   const Tensor& t = c.problem.key;
-  if (c.problem.key_layout == KeyLayout::rows) return stored(c.kernels, row_at(c, t, j), t.dtype, columns, wide);
+  if (!c.problem.panels()) return as_float(c.kernels, row_at(c, t, j), t.dtype, columns, wide);
   const CacheRow at = c.problem.cache_row(c.sequence, j);
-  const char* const panel = address_of(t, at.batch, c.head, at.row / cache_panel);
-  widen_from_panel(c.kernels, panel, t.dtype, at.row % cache_panel, columns, wide);
+  widen_from_panel(c.kernels, t, {at.batch, c.head, at.row}, columns, wide);
   return wide;
 }
 
 const float* stored_value(const CacheHead& c, std::int64_t j, Columns columns, float* wide) noexcept {
   const Tensor& t = c.problem.value;
-  return stored(c.kernels, row_at(c, t, j), t.dtype, columns, wide);
+  return as_float(c.kernels, row_at(c, t, j), t.dtype, columns, wide);
 }
 
 float key_scale(const CacheHead& c, std::int64_t j, std::int64_t column) noexcept {
@@ -98,13 +91,15 @@ float value_scale(const CacheHead& c, std::int64_t j, std::int64_t column) noexc
   return scale_of(c, c.problem.value, c.problem.value_scales, j, column);
 }
 
-void read_key(const CacheHead& c, std::int64_t j, Columns columns, float* wide) noexcept {
-  finish(c.problem.key.dtype, columns, stored_key(c, j, columns, wide), wide, [&](std::int64_t column) {
+void read_key(const CacheHead& c, std::int64_t j, float* wide) noexcept {
+  const std::int64_t columns = c.problem.head_dim;
+  finish(c.problem.key.dtype, columns, stored_key(c, j, {0, columns}, wide), wide, [&](std::int64_t column) {
     return key_scale(c, j, column);
   });
 }
-void read_value(const CacheHead& c, std::int64_t j, Columns columns, float* wide) noexcept {
-  finish(c.problem.value.dtype, columns, stored_value(c, j, columns, wide), wide, [&](std::int64_t column) {
+void read_value(const CacheHead& c, std::int64_t j, float* wide) noexcept {
+  const std::int64_t columns = c.problem.value_dim;
+  finish(c.problem.value.dtype, columns, stored_value(c, j, {0, columns}, wide), wide, [&](std::int64_t column) {
     return value_scale(c, j, column);
   });
 }

@@ -9,6 +9,8 @@
 
 namespace attn {
 
+static_assert(cache_panel == simd::lane_count, "a key of a panel is a lane");
+
 // The keys and values of one KV head of a sequence.
 struct CacheHead {
   const Problem& problem;
@@ -27,9 +29,12 @@ inline std::int64_t scale_columns(DType type, std::int64_t columns) noexcept {
   return type == DType::q8_0 ? q8_0_block : columns;
 }
 
+// Some columns of a row of any type, i8 and q8_0 as integers: where they stand if they are float, or in wide[count].
+const float* as_float(const simd::Kernels& kernels, const char* row, DType type, Columns columns, float* wide) noexcept;
+
 // Are they arrays of float, `row_stride` apart, which BLAS takes as they stand?
 inline bool are_floats_in_rows(const Problem& p, const Tensor& keys_or_values) noexcept {
-  const bool panels = &keys_or_values == &p.key && p.key_layout == KeyLayout::panels;
+  const bool panels = &keys_or_values == &p.key && p.panels();
   return is_float(keys_or_values.dtype) && !panels && !p.pages.table;
 }
 
@@ -41,8 +46,8 @@ const float* stored_value(const CacheHead& c, std::int64_t j, Columns columns, f
 float key_scale(const CacheHead& c, std::int64_t j, std::int64_t column) noexcept;
 float value_scale(const CacheHead& c, std::int64_t j, std::int64_t column) noexcept;
 
-// stored * scale, rounded once, in wide[count] always.
-void read_key(const CacheHead& c, std::int64_t j, Columns columns, float* wide) noexcept;
-void read_value(const CacheHead& c, std::int64_t j, Columns columns, float* wide) noexcept;
+// All columns of key j as stored * scale, rounded once, in wide[head_dim] always; of the value in wide[value_dim].
+void read_key(const CacheHead& c, std::int64_t j, float* wide) noexcept;
+void read_value(const CacheHead& c, std::int64_t j, float* wide) noexcept;
 
 }  // namespace attn

@@ -7,11 +7,18 @@
 namespace attn {
 namespace {
 
-// Elements of so many bytes, cache_panel of them apart. A copy of a fixed size is one instruction.
-template <std::size_t Bytes>
-void spread(const char* from, std::int64_t count, char* to) noexcept {
-  constexpr std::int64_t step = cache_panel * static_cast<std::int64_t>(Bytes);
-  for (std::int64_t i = 0; i < count; ++i, from += Bytes, to += step) std::memcpy(to, from, Bytes);
+// Copies elements of so many bytes, so many of them apart on each side. Of a fixed size each is one instruction.
+template <std::int64_t Bytes>
+void copy(const char* from, std::int64_t from_step, std::int64_t count, char* to, std::int64_t to_step) noexcept {
+  for (std::int64_t i = 0; i < count; ++i)
+    std::memcpy(to + i * to_step * Bytes, from + i * from_step * Bytes, static_cast<std::size_t>(Bytes));
+}
+void copy(
+    DType type, const char* from, std::int64_t from_step, std::int64_t count, char* to, std::int64_t to_step) noexcept {
+  const std::int64_t bytes = bytes_of(type, 1);
+  if (bytes == 4) return copy<4>(from, from_step, count, to, to_step);
+  if (bytes == 2) return copy<2>(from, from_step, count, to, to_step);
+  copy<1>(from, from_step, count, to, to_step);
 }
 
 }  // namespace
@@ -22,12 +29,14 @@ char* address_in_panel(const Output& panels, PanelPlace place) noexcept {
 }
 
 void put_in_panel(const Output& panels, PanelPlace place, Columns columns, const void* elements) noexcept {
-  const std::int64_t bytes = bytes_of(panels.dtype, 1);
-  char* const to = address_in_panel(panels, place) + columns.first * cache_panel * bytes;
-  const char* const from = static_cast<const char*>(elements);
-  if (bytes == 4) return spread<4>(from, columns.count, to);
-  if (bytes == 2) return spread<2>(from, columns.count, to);
-  spread<1>(from, columns.count, to);
+  char* const to = address_in_panel(panels, place) + bytes_of(panels.dtype, columns.first * cache_panel);
+  copy(panels.dtype, static_cast<const char*>(elements), 1, columns.count, to, cache_panel);
+}
+
+void take_from_panel(const Tensor& panels, PanelPlace place, Columns columns, void* elements) noexcept {
+  const char* const from = address_of(panels, place.batch, place.head, place.key / cache_panel) +
+      bytes_of(panels.dtype, columns.first * cache_panel + place.key % cache_panel);
+  copy(panels.dtype, from, cache_panel, columns.count, static_cast<char*>(elements), 1);
 }
 
 }  // namespace attn

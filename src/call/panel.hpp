@@ -1,4 +1,4 @@
-// Keys written into panels (KeyLayout::panels).
+// Keys written into panels (KeyLayout::panels), and read from them.
 #pragma once
 
 #include <cstdint>
@@ -18,5 +18,7 @@ char* address_in_panel(const Output& panels, PanelPlace place) noexcept;
 
 // Writes some columns of it, which stand one after the other at `elements`.
 void put_in_panel(const Output& panels, PanelPlace place, Columns columns, const void* elements) noexcept;
+// Reads them.
+void take_from_panel(const Tensor& panels, PanelPlace place, Columns columns, void* elements) noexcept;
 
 }  // namespace attn

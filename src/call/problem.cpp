@@ -54,10 +54,11 @@ Problem make_problem(const AttentionArgs& a) noexcept {
   p.key_scales = a.key_scales;
   p.value_scales = a.value_scales;
   p.key_layout = a.key_layout;
-  p.pages = {a.page_table, a.page_table_stride, a.page_length, a.page_count};
+  p.pages = {a.page_table, a.page_table_stride, a.page_length};
   p.bf16_weights = a.bf16_weights;
   p.output = a.output;
   p.visibility = {a.causal, a.window_left, a.window_right, a.mask, a.mask_columns, a.bias};
+  if (a.mask_columns == 1) p.visibility.mask.column_stride = 1;  // of one column it means nothing, and may be any
   p.scoring = make_scoring(a);
   p.extras = {a.weights, a.scores, a.scores_stage, a.logsumexp, a.key_weight_sums};
   p.parallel = a.parallel;

@@ -50,15 +50,19 @@ struct Extras {
   float* key_weight_sums = nullptr;
 };
 
-// Keys and values in pages: row j of item b is row j % length of page table[b * stride + j / length].
-struct Pages {
-  const std::int32_t* table = nullptr;  // null: none
-  std::int64_t stride = 0, length = 0, count = 0;
-};
-
 // Where a row of keys or values stands: the indices into its tensor. Of keys in panels `row` counts keys, too.
 struct CacheRow {
   std::int64_t batch, row;
+};
+
+// Keys and values in pages: row j of item b is row j % length of page table[b * stride + j / length].
+struct Pages {
+  const std::int32_t* table = nullptr;  // null: none
+  std::int64_t stride = 0, length = 0;
+
+  CacheRow row(std::int64_t item, std::int64_t j) const noexcept {
+    return {table[item * stride + j / length], j % length};
+  }
 };
 
 struct Problem {
@@ -78,6 +82,8 @@ struct Problem {
   std::int64_t share_index = 0, share_count = 1;
 
   bool panels() const noexcept { return key_layout == KeyLayout::panels; }
+  // Do keys or values have scales?
+  bool scaled() const noexcept { return !is_floating(key.dtype) || !is_floating(value.dtype); }
   // Are weights or their sums wanted?
   bool weighs() const noexcept { return extras.weights.data || extras.key_weight_sums; }
   // Are both factors of the scores bf16? The chain over the head dimension then goes 1, 0, 3, 2, ...
@@ -91,8 +97,7 @@ struct Problem {
   }
   // Of key j, which is needed.
   CacheRow cache_row(const Sequence& s, std::int64_t j) const noexcept {
-    if (!pages.table) return {s.batch, s.first_key + j};
-    return {pages.table[s.item * pages.stride + j / pages.length], j % pages.length};
+    return pages.table ? pages.row(s.item, j) : CacheRow{s.batch, s.first_key + j};
   }
   // The places of a row's log-sum-exp and of the first key weight sum of a head.
   float* logsumexp_at(const Sequence& s, std::int64_t head, std::int64_t query) const noexcept;

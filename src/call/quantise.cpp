@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "call/addresses.hpp"
+#include "call/cache_row.hpp"
 
 namespace attn {
 namespace {
@@ -13,10 +14,7 @@ constexpr std::int64_t step = 256;  // columns at a time, on the stack
 constexpr float nan = std::numeric_limits<float>::quiet_NaN();
 
 const float* floats_of(const simd::Kernels& kernels, const FloatRow& row, std::int64_t first, float* wide) noexcept {
-  const char* const x = row.data + bytes_of(row.dtype, first);
-  if (is_float(row.dtype)) return reinterpret_cast<const float*>(x);
-  kernels.widen(x, row.dtype, std::min(step, row.columns - first), wide);
-  return wide;
+  return as_float(kernels, row.data, row.dtype, {first, std::min(step, row.columns - first)}, wide);
 }
 
 // max|x|, not below `least`; as bits, among which NaN stands above infinity.

@@ -12,11 +12,8 @@ constexpr std::int64_t step = 64;  // elements of a row at a time, on the stack
 // The columns of a query row as float: where they stand, or widened into `wide`.
 const float* query_of(const Row& row, Columns columns, float* wide) noexcept {
   const Tensor& q = row.problem.query;
-  const char* x = address_of(q, row.sequence.batch, row.head, row.sequence.first_query + row.query);
-  x += bytes_of(q.dtype, columns.first);
-  if (is_float(q.dtype)) return reinterpret_cast<const float*>(x);
-  row.kernels.widen(x, q.dtype, columns.count, wide);
-  return wide;
+  const char* const x = address_of(q, row.sequence.batch, row.head, row.sequence.first_query + row.query);
+  return as_float(row.kernels, x, q.dtype, columns, wide);
 }
 
 // Calls add(q, k, count) for some elements of the two rows after the other, at most `step`, of some columns.
@@ -70,7 +67,7 @@ double exact_product(const Row& row, std::int64_t j) noexcept {
 }
 
 float float_product(const Row& row, std::int64_t j) noexcept {
-  const bool pairs = row.problem.query.dtype == DType::bf16 && row.problem.key.dtype == DType::bf16;
+  const bool pairs = row.problem.pairs();
   float product = 0;
   for_each_group(row, [&](Columns columns) {
     float sum = 0;

@@ -129,27 +129,24 @@ Softmax attend(const Row& row, float* out) noexcept {
   return softmax;
 }
 
-// The first and the last column of [first, first + count) whose output is not finite.
-struct Columns {
-  std::int64_t begin, end;
-};
-Columns lost_columns(std::int64_t first, std::int64_t count, const float* out) noexcept {
-  Columns lost{first + count, first};
-  for (std::int64_t e = first; e < first + count; ++e)
-    if (!std::isfinite(out[e])) lost = {std::min(lost.begin, e), e + 1};
-  return lost;
+// From the first to the last of some columns whose output is not finite.
+Columns lost_columns(Columns columns, const float* out) noexcept {
+  std::int64_t begin = columns.first + columns.count, end = begin;
+  for (std::int64_t e = columns.first; e < columns.first + columns.count; ++e)
+    if (!std::isfinite(out[e])) begin = std::min(begin, e), end = e + 1;
+  return {begin, end - begin};
 }
 
 // Computes out[e] again for the columns that are not finite though the values that the row sees are.
 void attend_lost(const Row& row, Columns lost, float* out) noexcept {
-  const std::int64_t count = lost.end - lost.begin;
+  const std::int64_t count = lost.count;
   bool wanted[column_step];
   std::int64_t left = 0;
-  for (std::int64_t c = 0; c < count; ++c) left += wanted[c] = !std::isfinite(out[lost.begin + c]);
+  for (std::int64_t c = 0; c < count; ++c) left += wanted[c] = !std::isfinite(out[lost.first + c]);
   for_each_key(row, every_key, [&](std::int64_t j) {
     if (left == 0) return;
     double v[column_step] = {};
-    add_value(row, j, {lost.begin, count}, 1, v);
+    add_value(row, j, lost, 1, v);
     for (std::int64_t c = 0; c < count; ++c)
       if (wanted[c] && !std::isfinite(v[c])) {
         wanted[c] = false;
@@ -158,9 +155,9 @@ void attend_lost(const Row& row, Columns lost, float* out) noexcept {
   });
   if (left == 0) return;
   double sums[column_step];
-  const double sum = weighted_sums(row, max_score(row), lost.begin, count, sums);
+  const double sum = weighted_sums(row, max_score(row), lost.first, count, sums);
   for (std::int64_t c = 0; c < count; ++c)
-    if (wanted[c]) out[lost.begin + c] = static_cast<float>(sums[c] / sum);
+    if (wanted[c]) out[lost.first + c] = static_cast<float>(sums[c] / sum);
 }
 
 }  // namespace
@@ -176,8 +173,8 @@ bool mend(const Row& row, float row_sum, bool overflowed, float* out, Softmax& s
   }
   if (!(row_sum > 0)) return false;
   for (std::int64_t e = 0; e < row.problem.value_dim; e += column_step) {
-    const Columns lost = lost_columns(e, std::min(column_step, row.problem.value_dim - e), out);
-    if (lost.begin < lost.end) attend_lost(row, lost, out);
+    const Columns lost = lost_columns({e, std::min(column_step, row.problem.value_dim - e)}, out);
+    if (lost.count > 0) attend_lost(row, lost, out);
   }
   return false;
 }

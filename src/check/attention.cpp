@@ -25,6 +25,23 @@ Status cumulative(
 
 namespace {
 
+Status mask_columns(const AttentionArgs& a) noexcept {
+  if (a.mask_columns < 0 || a.mask_columns > a.key_length)
+    return Status(
+        StatusCode::invalid_argument, "mask_columns must be in [0, key_length = %lld], got %lld",
+        static_cast<long long>(a.key_length), static_cast<long long>(a.mask_columns));
+  if (a.mask_columns > 0 && !a.mask.data) return bad("mask_columns", a.mask_columns, "must be 0 without a mask");
+  return {};
+}
+
+Status bf16_weights(const AttentionArgs& a, Path path) noexcept {
+  if (!a.bf16_weights) return {};
+  if (a.value.dtype != DType::bf16)
+    return bad("value.dtype", static_cast<std::int64_t>(a.value.dtype), "must be bf16 (2) with bf16_weights");
+  if (path == Path::blas) return Status(StatusCode::unsupported, "bf16_weights (true) is unsupported by Path::blas");
+  return {};
+}
+
 Status options(const AttentionArgs& a) noexcept {
   // 2^126 keeps scale * log2(e) and the constants made of it in the range of float.
   if (!(std::fabs(a.scale) <= 0x1p126f))

@@ -22,12 +22,6 @@ Status scales(const AppendArgs& args) noexcept;
 Status cumulative(
     const char* name, const std::int64_t* cu, std::int64_t batch, const char* most_name, std::int64_t most) noexcept;
 
-// Does the mask have so many columns?
-Status mask_columns(const AttentionArgs& args) noexcept;
-
-// bf16_weights: with values of bf16, on the streaming path.
-Status bf16_weights(const AttentionArgs& args, Path path) noexcept;
-
 // The whole of AttentionArgs but the workspace: sizes, pointers, strides, overlap, options, and what `path` serves.
 // `path` is blas or streaming.
 Status attention(const AttentionArgs& args, Path path) noexcept;

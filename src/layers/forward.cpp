@@ -98,7 +98,7 @@ void require_arguments(const LayerParts& p, const LayerCall& c, const Extent& e,
       view("cu_lengths", o.cu_lengths, batch + 1),
       view("cu_context_lengths", o.cu_context_lengths, batch + 1),
       view("mask", o.mask, 1, w.args, w.args.key_length),
-      view("bias", o.bias, is_dtype(o.bias.dtype) ? size_of(o.bias.dtype) : 4, w.args, w.args.key_length),
+      view("bias", o.bias, is_floating(o.bias.dtype) ? size_of(o.bias.dtype) : 4, w.args, w.args.key_length),
       view("bias.head_factors", o.bias.data ? o.bias.head_factors : nullptr, p.query_heads)};
   check::View results[] = {
       view("output", c.output, static_cast<std::int64_t>(e.output_floats)),

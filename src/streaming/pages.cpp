@@ -13,8 +13,8 @@ std::int64_t page_keys_of(const Plan& plan) noexcept {
   return std::min<std::int64_t>(plan.problem.pages.length, key_block);
 }
 
-// Lists pages of a head one after the other, or of long ones each block: number `begin` is that of key j, a multiple of
-// page_keys, and `end` the last but one.
+// Lists pages of a head one after the other, or of long ones each block. Entry `begin` is that of key j, a multiple of
+// page_keys; `end` is one behind the last.
 struct PageList {
   const void **keys, **values;
   std::int64_t begin, end;
@@ -34,11 +34,12 @@ void list_head(const Problem& p, const Sequence& s, std::int64_t head, std::int6
   }
 }
 
-// So many keys ahead of a page are packed next: of long pages the rows behind those that are packed are fetched.
+// Rows to pack, and those to fetch meanwhile: the ones `few` keys later. Of a page longer than that they follow in it,
+// and the kernel finds them.
 PackedRows packed_rows(const Plan& plan, const KvHead& kv, const Tensor& t, std::int64_t j, KeyRange block) noexcept {
   constexpr std::int64_t few = 64;
   const Problem& p = plan.problem;
-  const std::int64_t page = page_keys_of(plan), next = j + round_up(few, page);
+  const std::int64_t page = page_keys_of(plan), next = j + few;
   const CacheRow at = p.cache_row(kv.sequence, j);
   PackedRows rows;
   rows.rows = address_of(t, at.batch, kv.head, at.row);
@@ -90,13 +91,14 @@ void pack_pages(const Plan& plan, const KvHead& kv, std::int64_t block, const Pa
     }
     return all;
   };
-  float* const panels = packed.keys + keys.begin * p.head_dim;
-  float* const strips = packed.values + keys.begin * plan.padded_value_dim;
-  if (!p.panels())
+  if (!p.panels()) {
+    float* const panels = packed.keys + keys.begin * p.head_dim;
     for_each_page(p.key, p.head_dim, [&](const PackedRows& rows) {
       p.pairs() ? plan.kernels.pack_key_pairs(rows, panels) : plan.kernels.pack_keys(rows, panels);
       return true;
     });
+  }
+  float* const strips = packed.values + keys.begin * plan.padded_value_dim;
   const auto pack_values = [&](auto kernel) {
     return for_each_page(p.value, p.value_dim, [&](const PackedRows& rows) { return kernel(rows, strips); });
   };

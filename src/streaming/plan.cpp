@@ -41,8 +41,7 @@ Plan make_plan(const Problem& p, const simd::Kernels& kernels) noexcept {
   for (const bool stepped : {false, true})
     plan.exponents[stepped] = make_exponent(p.scoring.exponent_scale(stepped || p.scoring.stepped));
   plan.weighs = p.weighs();
-  const bool int8 = !is_floating(p.key.dtype) || !is_floating(p.value.dtype);
-  plan.fetch_ahead = bytes_of_keys_and_values(plan) > (int8 ? near_caches : caches);
+  plan.fetch_ahead = bytes_of_keys_and_values(plan) > (p.scaled() ? near_caches : caches);
   choose_schedule(plan);
   return plan;
 }

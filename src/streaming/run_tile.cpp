@@ -73,8 +73,11 @@ bool attend_block(
     keep_nothing(plan, tile, b.block, scratch);
     return false;
   }
-  if (!scores) take_key_scales(plan, kv, b.block, seen_in_block(tile, scratch), scratch, keys);
-  take_value_scales(plan, kv, b.block, seen_in_block(tile, scratch), scratch, keys);
+  if (plan.problem.scaled()) {
+    const KeyRange seen = seen_in_block(tile, scratch);
+    if (!scores) take_key_scales(plan, kv, b.block, seen, scratch, keys);
+    take_value_scales(plan, kv, b.block, seen, scratch, keys);
+  }
   std::fill_n(b.to.overflowed, tile.rows, std::uint8_t{0});
   plan.kernels.attend(
       tile.queries, keys, visible(plan, tile, scratch), rule(plan, tile, scratch),

@@ -80,9 +80,8 @@ void take_value_scales(
   const std::int64_t groups = p.value_dim / b.value_group;
   copy({plan, kv, p.value, p.value_scales, block * key_block, groups}, keys, scratch.value_scales);
   b.value_scales = scratch.value_scales;
-  for (std::int64_t g = 0; g < groups; ++g)
-    b.values_finite &=
-        plan.kernels.all_finite(scratch.value_scales + g * key_block + keys.begin, keys.end - keys.begin);
+  for (std::int64_t g = 0; b.values_finite && g < groups; ++g)  // never so in place, where no scale need be looked at
+    b.values_finite = plan.kernels.all_finite(scratch.value_scales + g * key_block + keys.begin, keys.end - keys.begin);
 }
 
 KeyRange seen_in_block(const Tile& tile, const TileScratch& scratch) noexcept {

@@ -68,8 +68,9 @@ std::int64_t most_tasks(const Plan& plan) noexcept {
 std::int64_t heads_in_a_stack(const Plan& plan) noexcept {
   const Problem& p = plan.problem;
   const bool one_row_each = plan.rows == 1 && p.group == 1 && !p.batch.packed() && !p.pages.table;
-  if (!is_floating(p.key.dtype) || !is_floating(p.value.dtype)) return 1;
-  if (!plan.uniform || !one_row_each || p.extras.key_weight_sums || p.batch.key_length > most_keys_of_a_stack) return 1;
+  if (p.scaled() || !plan.uniform || !one_row_each || p.extras.key_weight_sums ||
+      p.batch.key_length > most_keys_of_a_stack)
+    return 1;
   return std::clamp<std::int64_t>(plan.kv_heads / (2 * plan.workers), 1, std::min(most_stacked, p.kv_heads));
 }
 

@@ -109,8 +109,8 @@ simd::KeyBlock block_at(
     b.values_finite = packed->finite[block] != 0;
   } else {
     if (!pages) b.values = value_at(plan, kv, keys.begin);
-    b.value_type =
-        p.value_dim > 0 ? p.value.dtype : DType::f32;  // without columns there are no scales to take it apart
+    // Without columns no scales are taken, which a kernel for int8 would read.
+    b.value_type = p.value_dim > 0 ? p.value.dtype : DType::f32;
     b.value_stride = plan.value_stride;
     b.fetch_ahead = plan.fetch_ahead;
     b.own_keys = kv.stacked > 1;
