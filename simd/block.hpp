@@ -72,10 +72,7 @@ template <class Lanes>
             scratch.scores + r * score_stride + first, keys.value_scales + g * key_block + first, length, true,
             scratch.weights + r * score_stride + first);
     }
-    const KeyBlock group = group_of_values(keys, g);
-    weigh_values<Lanes>(
-        {rows, scratch.weights, group, v, block.output + e, block.output_stride, strip_columns<Lanes>(group, rows),
-         Paging(group, group.value_pages, group.value_type, group.value_stride)});
+    weigh_values<Lanes>(rows, scratch.weights, group_of_values(keys, g), v, block.output + e, block.output_stride);
   }
 }
 
@@ -88,9 +85,8 @@ void attend(
   if (keys.value_scales) return weigh_scaled_values<Lanes>(queries.count, keys, visible, scratch, block);
   if (keys.bf16_weights) round_weights<Lanes>(queries.count, keys, visible, scratch.scores, scratch.weights);
   weigh_values<Lanes>(
-      {queries.count, keys.bf16_weights ? scratch.weights : scratch.scores, keys, visible, block.output,
-       block.output_stride, strip_columns<Lanes>(keys, keys.own_keys ? 1 : queries.count),
-       Paging(keys, keys.value_pages, keys.value_type, keys.value_stride)});
+      queries.count, keys.bf16_weights ? scratch.weights : scratch.scores, keys, visible, block.output,
+      block.output_stride);
 }
 
 // M = max(m, m');  l = l 2^((m-M)c) + l' 2^((m'-M)c);  o likewise. A side without keys (m = -inf, l = 0, o = 0) changes

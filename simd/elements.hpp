@@ -15,7 +15,7 @@ namespace {
 //   load(p)      sixteen elements as float lanes; load_first(p, n): the first n of them
 //   columns      how many stand in 32 bits; column<i>(x): the i-th of each 32-bit lane
 //   value_rows   rows of values in place, fetched ahead, that are multiplied at a time
-// value_rows: from memory; in a cache it is cached_rows (values.hpp). bf16, 4 query rows: 16 rows 31 ns a key, 64
+// value_rows: from memory; in a cache it is cached_rows (strips.hpp). bf16, 4 query rows: 16 rows 31 ns a key, 64
 // rows 28.
 template <class T>
 struct Element;
@@ -114,6 +114,16 @@ inline constexpr bool is_paired<paired_bf16> = true;
 template <>
 inline constexpr bool is_paired<paired_float> = true;
 
+// Of pairs the second column first, as the queries have it.
+template <class T>
+inline void order_columns(float* columns, std::ptrdiff_t count) {
+  for (std::ptrdiff_t e = 0; is_paired<T> && e + 2 <= count; e += 2) {
+    const float first = columns[e];
+    columns[e] = columns[e + 1];
+    columns[e + 1] = first;
+  }
+}
+
 template <>
 struct Element<std::int8_t> {
   static constexpr int columns = 4;
@@ -178,14 +188,6 @@ void widen(const void* x, DType type, std::ptrdiff_t n, float* y) {
     for (; i + 16 <= n; i += 16) load<Lanes>(p + i).store(y + i);
     if (i < n) load_first<Lanes>(p + i, n - i).store_first(y + i, n - i);
   });
-}
-
-// Nearest, ties to even; a NaN becomes 0x7fc0.
-inline std::uint16_t to_bf16(float x) {
-  std::uint32_t u;
-  __builtin_memcpy(&u, &x, 4);
-  if (x != x) return 0x7fc0;
-  return static_cast<std::uint16_t>((u + 0x7fff + (u >> 16 & 1)) >> 16);
 }
 
 template <class Lanes>

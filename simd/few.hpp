@@ -37,16 +37,6 @@ inline void add_few(const float* row, const float* const (&key)[4], std::ptrdiff
   }
 }
 
-// Of pairs the second column first, as the queries have it.
-template <class T>
-inline void order_columns(float* columns, std::ptrdiff_t count) {
-  for (std::ptrdiff_t e = 0; is_paired<T> && e + 2 <= count; e += 2) {
-    const float first = columns[e];
-    columns[e] = columns[e + 1];
-    columns[e + 1] = first;
-  }
-}
-
 // scores[r][0, count) += all rows against so few keys: the chains are the same.
 // Lanes up to the next multiple of four are written too.
 template <class Lanes>

@@ -1,5 +1,5 @@
-// The end of a row of halves, read without touching what stands behind it: no instruction set here has a masked load of
-// 16 bits, and on the way over the stack every load waits for the stores before it.
+// Floats as bf16; the end of a row of halves, read without touching what stands behind it: no instruction set here has
+// a masked load of 16 bits, and on the way over the stack every load waits for the stores before it.
 #pragma once
 
 #include <cstddef>
@@ -7,6 +7,14 @@
 
 namespace attn::simd {
 namespace {
+
+// Nearest, ties to even; a NaN becomes 0x7fc0.
+inline std::uint16_t to_bf16(float x) {
+  std::uint32_t u;
+  __builtin_memcpy(&u, &x, 4);
+  if (x != x) return 0x7fc0;
+  return static_cast<std::uint16_t>((u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
 
 // Sixteen halves, four in a word, the first in its lowest bits.
 struct Halves {

@@ -78,7 +78,7 @@ struct Queries {
   std::ptrdiff_t head_dim = 0;
 };
 
-// Keys and values in place are fetched at most so many rows ahead.
+// In pages, keys and values are fetched at most so many rows ahead.
 inline constexpr std::ptrdiff_t most_rows_ahead = 192;
 
 // At most key_block keys and their values. Pointers stand at the block's first key.

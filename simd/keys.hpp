@@ -19,6 +19,7 @@ namespace {
 //   far, far_ahead  bytes from key 0 to key 16, and from what is fetched with the one to what is with the other
 template <class T>
 struct KeysInPlace {
+  using Type = T;
   const T* first;
   std::ptrdiff_t stride;
   const T* ahead;
@@ -43,6 +44,7 @@ inline KeysInPlace<T> keys_of(const T* type, const KeyBlock& k, const KeyPiece& 
 // Keys of several pages, at multiples of sixteen.
 template <class T>
 struct KeysInPages {
+  using Type = T;
   const Paging& paging;
   std::ptrdiff_t stride;
   bool fetch_ahead;
@@ -183,6 +185,7 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
   }
   if constexpr (lanes > 4)
     for (; d + columns_of<T, 4> <= head_dim; d += columns_of<T, 4>) {
+      if (fetch_ahead) fetched = fetch_keys(keys, fetched, count * (d + columns_of<T, 4>), head_dim);
       Keys x[4];
       add_step(x);
     }

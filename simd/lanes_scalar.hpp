@@ -226,10 +226,7 @@ inline ScalarLanes canonical_nan(ScalarLanes x) {
 }
 // x rounded to bf16, to nearest, ties to even; every NaN becomes 0x7fc00000.
 inline ScalarLanes round_to_bf16(ScalarLanes x) {
-  for (float& lane : x.v) {
-    const std::uint32_t u = ScalarLanes::to_bits(lane);
-    lane = lane == lane ? ScalarLanes::from_bits((u + 0x7fffu + (u >> 16 & 1u)) & 0xffff0000u) : __builtin_nanf("");
-  }
+  for (float& lane : x.v) lane = ScalarLanes::from_bits(static_cast<std::uint32_t>(to_bf16(lane)) << 16);
   return x;
 }
 // x * 2^n for a whole n in [-126, 0]. Instruction sets take n or `shifted`, whose low bits hold n as an integer

@@ -5,7 +5,6 @@
 #include <cstddef>
 
 #include "elements.hpp"
-#include "few.hpp"
 #include "numbers.hpp"
 #include "pieces.hpp"
 #include "prefetch.hpp"
@@ -15,9 +14,8 @@
 namespace attn::simd {
 namespace {
 
-// The first `count` of sixteen keys [16, head_dim] into a panel [head_dim, 16], whose rows are panel_keys floats apart,
-// or of pairs in half as many rows;
-// keys from `count` on are 0 and not read.
+// The first `count` of sixteen keys into a panel whose rows are panel_keys floats apart: [head_dim, 16], or of pairs in
+// half as many rows. Keys from `count` on are 0 and not read.
 template <class Lanes, class T>
 void transpose_into_panel(
     KeyRows<T> keys, const T* ahead, std::ptrdiff_t count, std::ptrdiff_t head_dim, float* panel) {

@@ -18,9 +18,7 @@ template <class Lanes>
 inline void score_panel(
     const Queries& q, const float* panel, std::ptrdiff_t vectors, std::ptrdiff_t head_dim, float* scores) {
   multiply<Lanes, Source::packed>(
-      q.count, vectors,
-      {q.rows, q.stride, panel, 16 * Lanes::tile_vectors, head_dim, scores, score_stride, false, false, 16, 0,
-       nullptr});
+      q.count, vectors, {q.rows, q.stride, panel, 16 * Lanes::tile_vectors, head_dim, scores, score_stride});
 }
 
 // The same with scales, that stand at the panel's first key.
@@ -75,8 +73,7 @@ void score_packed(const Queries& q, const KeyBlock& k, const Visible& v, const S
         score_scaled_panel<Lanes>(some, panel, vectors, k, k.key_scales + j, scores);
       else if (PairProduct<Lanes>::exists && k.pairs)
         multiply_panel_pairs<Lanes>(
-            rows, vectors,
-            {some.rows, q.stride, panel, width, q.head_dim, scores, score_stride, false, false, 16, 0, nullptr});
+            rows, vectors, {some.rows, q.stride, panel, width, q.head_dim, scores, score_stride});
       else
         score_panel<Lanes>(some, panel, vectors, q.head_dim, scores);
     }

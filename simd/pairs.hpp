@@ -53,10 +53,10 @@ struct Element<bf16_pair_in_turn> {
     return Lanes::load(&p->both);
   }
 };
-template <class A, class B>
-inline constexpr bool is_same = false;
-template <class A>
-inline constexpr bool is_same<A, A> = true;
+template <class T>
+inline constexpr bool is_multiplied_in_turn = false;
+template <>
+inline constexpr bool is_multiplied_in_turn<bf16_pair_in_turn> = true;
 template <class T>
 inline constexpr bool is_multiplied_in_pairs = false;
 template <>
@@ -69,7 +69,7 @@ template <class T, class Lanes>
 inline Lanes add_product(Lanes row, Lanes column, Lanes acc) {
   if constexpr (is_multiplied_in_pairs<T>)
     return PairProduct<Lanes>::multiply_add(row, column, acc);
-  else if constexpr (is_same<T, bf16_pair_in_turn>)
+  else if constexpr (is_multiplied_in_turn<T>)
     return fma(row.low_bf16(), column.low_bf16(), fma(row.high_bf16(), column.high_bf16(), acc));
   else
     return fma(row, column, acc);
@@ -94,7 +94,7 @@ inline std::uint32_t bits_of(const float* from) {
   return bits;
 }
 
-// The same of lanes one after the other.
+// The least exponent of vectors of pairs that are taken one after the other.
 template <class Lanes, bool Exists = PairProduct<Lanes>::exists>
 struct LeastExponent {};
 template <class Lanes>

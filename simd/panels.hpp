@@ -92,7 +92,7 @@ void score_some_panels(const Queries& q, const Panels<T>& panels, float* scores)
   if constexpr (Vectors == 1 && !Own)
     if (!panels.pairs && panels.ahead == 0)  // that of packed panels: a prefill is 2 % faster
       return multiply_tile<Lanes, Rows, 1, Source::packed, T>(
-          {q.rows, q.stride, panels.at[0], 16, q.head_dim, scores, score_stride, false, false, 16, 0, nullptr});
+          {q.rows, q.stride, panels.at[0], 16, q.head_dim, scores, score_stride});
   score_panel_tile<Lanes, Rows, Vectors, Own>(q, panels, scores);
 }
 template <class Lanes, int Rows, class T>
@@ -104,28 +104,28 @@ void score_some_rows(const Queries& q, const Panels<T>& panels, float* scores) {
 
 // Where the panel of key j stands, a multiple of 16.
 template <class T>
-const T* panel_at(const T* keys, const KeyBlock& k, std::ptrdiff_t j) {
-  if (!k.key_pages) return keys + j / 16 * k.key_stride;
-  const int shift = __builtin_ctzll(static_cast<unsigned long long>(k.page_keys));  // a division takes as long as a row
-  return static_cast<const T*>(k.key_pages[j >> shift]) + (j & (k.page_keys - 1)) / 16 * k.key_stride;
+const T* panel_at(const T* keys, const KeyBlock& k, const Paging& paging, std::ptrdiff_t j) {
+  if (!paging.pages) return keys + j / 16 * k.key_stride;
+  return as_type_of(keys, paging.page(j)) + paging.row(j) / 16 * k.key_stride;
 }
 
 // Elements from the panel of key j to the one that is fetched when it is read: of 64 keys later if they are of 4 bytes,
-// of as many bytes of smaller ones. In pages the panels that are read together stand in one, and so do those.
+// of as many bytes of smaller ones, and not of those that are read together. At a page's end the wrong ones are
+// fetched.
 template <class T>
-std::ptrdiff_t panels_ahead(const T* keys, const KeyBlock& k, std::ptrdiff_t j) {
-  constexpr std::ptrdiff_t later = 64 * static_cast<std::ptrdiff_t>(4 / sizeof(T));
-  if (!k.key_pages) return later / 16 * k.key_stride;
-  const std::ptrdiff_t listed = min(later, most_rows_ahead);
-  return bytes_between(panel_at(keys, k, j), panel_at(keys, k, j + listed)) / static_cast<std::ptrdiff_t>(sizeof(T));
+std::ptrdiff_t panels_ahead(const T* keys, const KeyBlock& k, const Paging& paging, std::ptrdiff_t j, int together) {
+  const std::ptrdiff_t later = max(64 * static_cast<std::ptrdiff_t>(4 / sizeof(T)), 16 * together);
+  if (!paging.pages) return later / 16 * k.key_stride;
+  const T* const ahead = panel_at(keys, k, paging, j + min(later, most_rows_ahead));
+  return bytes_between(panel_at(keys, k, paging, j), ahead) / static_cast<std::ptrdiff_t>(sizeof(T));
 }
 
 // All rows against the panels of their keys `seen`, some panels after the other, so that these stay in L1. `keys`: of
 // key 0, where there are no pages.
 template <class Lanes, class T>
 void score_keys_in_panels(
-    const Queries& q, const T* keys, const KeyBlock& k, const Visible& v, const Prefetch& wanted, float* scores) {
-  const KeySpan seen = visible_keys(v, q.count);
+    const Queries& q, const T* keys, const KeyBlock& k, const Paging& paging, const Visible& v, KeySpan seen,
+    const Prefetch& wanted, float* scores) {
   const std::ptrdiff_t tiles = (q.count + Lanes::tile_rows - 1) / Lanes::tile_rows;
   const std::ptrdiff_t tile_rows = (q.count + tiles - 1) / tiles;  // 4 and 3, not 6 and 1, whose chains are too few
   const int together = panels_together<Lanes>(static_cast<int>(tile_rows));
@@ -133,12 +133,12 @@ void score_keys_in_panels(
   const bool fetch_ahead = k.fetch_ahead && (!k.key_pages || 16 * together <= k.page_keys);
   for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16 * together) {
     Panels<T> panels{{}, static_cast<int>(min(together, (seen.end - j + 15) / 16)), 0, k.pairs};
-    for (int i = 0; i < panels.count; ++i) panels.at[i] = panel_at(keys, k, j + 16 * i);
+    for (int i = 0; i < panels.count; ++i) panels.at[i] = panel_at(keys, k, paging, j + 16 * i);
     for (std::ptrdiff_t r = 0; r < q.count; r += tile_rows) {
       const std::ptrdiff_t rows = min(tile_rows, q.count - r);
       if (!any_sees(v, r, rows, {j, j + 16 * together})) continue;
       fetch.next();
-      panels.ahead = fetch_ahead && r == 0 ? panels_ahead(keys, k, j) : 0;
+      panels.ahead = fetch_ahead && r == 0 ? panels_ahead(keys, k, paging, j, together) : 0;
       score_some_rows<Lanes, Lanes::tile_rows>(
           {q.rows + r * q.stride, rows, q.stride, q.head_dim}, panels, scores + r * score_stride + j);
     }
@@ -148,12 +148,13 @@ void score_keys_in_panels(
 // One panel of each of some rows with keys of their own, the same keys of each: with so few keys one row's chains do
 // not fill the pipes.
 template <class Lanes, class T>
-void score_own_panels(const Queries& q, const T* keys, const KeyBlock& k, KeySpan seen, float* scores) {
+void score_own_panels(
+    const Queries& q, const T* keys, const KeyBlock& k, const Paging& paging, KeySpan seen, float* scores) {
   constexpr int together = panels_together<Lanes>(1);
   for (std::ptrdiff_t j = seen.begin / 16 * 16; j < seen.end; j += 16)
     for (std::ptrdiff_t r = 0; r < q.count; r += together) {
       Panels<T> panels{{}, static_cast<int>(min(together, q.count - r)), 0, k.pairs};
-      for (int i = 0; i < panels.count; ++i) panels.at[i] = panel_at(keys + (r + i) * k.next_keys, k, j);
+      for (int i = 0; i < panels.count; ++i) panels.at[i] = panel_at(keys + (r + i) * k.next_keys, k, paging, j);
       score_some_panels<Lanes, 1, together, true>(
           {q.rows + r * q.stride, 1, q.stride, q.head_dim}, panels, scores + r * score_stride + j);
     }
@@ -172,23 +173,19 @@ void clear_unseen(KeySpan seen, float* s) {
 
 // The scores of a block whose keys stand in panels, for the keys that any row sees. Whole vectors are written.
 template <class Lanes>
-void score_in_panels(const Queries& q, const KeyBlock& k, const Visible& v, KeySpan seen, const Scratch& scratch) {
-  with_type(k.keys, k.key_type, [&](const auto* keys) {
-    if (!k.own_keys) return score_keys_in_panels<Lanes>(q, keys, k, v, scratch.prefetch, scratch.scores);
-    if (seen.end - seen.begin / 16 * 16 <= 16 * panels_together<Lanes>(1) / 2)
-      return score_own_panels<Lanes>(q, keys, k, seen, scratch.scores);
-    for (std::ptrdiff_t r = 0; r < q.count; ++r)
-      score_keys_in_panels<Lanes>(
-          {q.rows + r * q.stride, 1, q.stride, q.head_dim}, keys + r * k.next_keys, k, {v.begin + r, v.end + r},
-          scratch.prefetch, scratch.scores + r * score_stride);
-  });
-}
-
-template <class Lanes>
 void score_panels_in_place(const Queries& q, const KeyBlock& k, const Visible& v, const Scratch& scratch) {
   const KeySpan seen = visible_keys(v, q.count);
   if (seen.begin >= seen.end) return;
-  score_in_panels<Lanes>(q, k, v, seen, scratch);
+  const Paging paging(k, k.key_pages, k.key_type, k.key_stride);
+  with_type(k.keys, k.key_type, [&](const auto* keys) {
+    if (!k.own_keys) return score_keys_in_panels<Lanes>(q, keys, k, paging, v, seen, scratch.prefetch, scratch.scores);
+    if (seen.end - seen.begin / 16 * 16 <= 16 * panels_together<Lanes>(1) / 2)
+      return score_own_panels<Lanes>(q, keys, k, paging, seen, scratch.scores);
+    for (std::ptrdiff_t r = 0; r < q.count; ++r)
+      score_keys_in_panels<Lanes>(
+          {q.rows + r * q.stride, 1, q.stride, q.head_dim}, keys + r * k.next_keys, k, paging, {v.begin + r, v.end + r},
+          {v.begin[r], v.end[r]}, scratch.prefetch, scratch.scores + r * score_stride);
+  });
   for (std::ptrdiff_t r = 0; r < q.count; ++r) {
     float* const s = scratch.scores + r * score_stride;
     if (k.key_scales)

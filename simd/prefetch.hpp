@@ -14,7 +14,7 @@ namespace {
 // So many rows of keys and values of float are fetched ahead of the one that is read in place; of halves twice as many,
 // of int8 a block: its scales are read before it.
 inline constexpr std::ptrdiff_t rows_ahead = 48;
-static_assert(4 * rows_ahead <= most_rows_ahead, "of one byte an element");
+static_assert(most_rows_ahead % 64 == 0, "rounded up to whole pages, no more than are listed (Paging)");
 
 inline void prefetch_rows(const void* const* row, std::ptrdiff_t rows, std::ptrdiff_t bytes) {
   for (std::ptrdiff_t i = 0; i < rows; ++i)

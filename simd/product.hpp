@@ -27,11 +27,11 @@ struct Product {
   std::ptrdiff_t depth;
   float* c;
   std::ptrdiff_t c_stride;
-  bool accumulate;  // start from c and not from 0
-  bool fetch_ahead;  // rows of b, which come from memory
-  std::ptrdiff_t tail;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
-  std::ptrdiff_t b_offset;  // in place: elements from a piece's rows to the tile's first column
-  const float* last;  // halves in place: the last vector, widened, [depth, 16]; null if it is whole
+  bool accumulate = false;  // start from c and not from 0
+  bool fetch_ahead = false;  // rows of b, which come from memory
+  std::ptrdiff_t tail = 16;  // columns in the last vector of b, 16 if it is whole; c is padded and takes whole vectors
+  std::ptrdiff_t b_offset = 0;  // in place: elements from a piece's rows to the tile's first column
+  const float* last = nullptr;  // halves in place: the last vector, widened, [depth, 16]; null if it is whole
 };
 
 enum class Source { packed, in_place, in_place_tail };  // tail: the last vector may be partial
@@ -106,9 +106,11 @@ void multiply_tile(const Product& p) {
   } else {
     const float* const end = a + p.depth;
     const auto* piece = static_cast<const ValuePiece*>(p.b);
+    // Of int8, whose strips are less than a line, the lines that begin in the strip.
+    const std::ptrdiff_t ahead_offset = sizeof(T) == 1 ? round_up(p.b_offset, 64) : p.b_offset;
     while (a != end) {
       const T* const rows = static_cast<const T*>(piece->rows) + p.b_offset;
-      add_rows(rows, moved(static_cast<const T*>(piece->ahead), p.b_offset), piece->count);
+      add_rows(rows, moved(static_cast<const T*>(piece->ahead), ahead_offset), piece->count);
       ++piece;
     }
   }

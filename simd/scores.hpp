@@ -18,9 +18,10 @@ namespace {
 
 // At most `Rows` query rows against the keys of a span, at least a vector of them. Where keys are left over, the last
 // vectors repeat keys of those before, for the same scores.
-template <class Lanes, int Rows, class T, class InPlace>
-void score_span(const T*, const Queries& q, const InPlace& keys, KeySpan span, float* scores) {
+template <class Lanes, int Rows, class InPlace>
+void score_span(const Queries& q, const InPlace& keys, KeySpan span, float* scores) {
   using Keys = typename Lanes::Keys;
+  using T = typename InPlace::Type;
   constexpr int many = static_cast<int>(max(1, min(Keys::most_vectors, Keys::accumulators / Rows)));
   constexpr int few = static_cast<int>(min(many, 2));
   constexpr std::ptrdiff_t step = columns_of<T, 4>;
@@ -42,32 +43,37 @@ void score_span(const T*, const Queries& q, const InPlace& keys, KeySpan span, f
 
 // Takes the smallest kernel that holds the rows: of 1, 2 or Lanes::score_rows. Three run in that of four, which repeats
 // the last.
-template <class Lanes, class T, class InPlace>
-void score_rows_of_span(const T* type, const Queries& q, const InPlace& keys, KeySpan span, float* scores) {
-  if (Lanes::score_rows == 1 || q.count == 1) return score_span<Lanes, 1>(type, q, keys, span, scores);
+template <class Lanes, class InPlace>
+void score_rows_of_span(const Queries& q, const InPlace& keys, KeySpan span, float* scores) {
+  if (Lanes::score_rows == 1 || q.count == 1) return score_span<Lanes, 1>(q, keys, span, scores);
   if constexpr (Lanes::score_rows > 1) {
-    if (q.count == 2) return score_span<Lanes, 2>(type, q, keys, span, scores);
-    return score_span<Lanes, Lanes::score_rows>(type, q, keys, span, scores);
+    if (q.count == 2) return score_span<Lanes, 2>(q, keys, span, scores);
+    return score_span<Lanes, Lanes::score_rows>(q, keys, span, scores);
   }
 }
 
+// Keys that stay in L1 while one row after the other is multiplied.
+inline constexpr std::ptrdiff_t chunk_keys = 64;
+// The chunk of keys from j on; the last begins earlier, so that it holds two vectors if there are so many.
+template <class Lanes>
+KeySpan chunk_at(std::ptrdiff_t j, KeySpan seen) {
+  return {max(seen.begin, min(j, seen.end - 2 * Lanes::Keys::width)), min(j + chunk_keys, seen.end)};
+}
+
 // All rows against the same keys [seen.begin, seen.end), at least a vector of them.
-template <class Lanes, class T, class InPlace>
-void score_many(const T* type, const Queries& q, const InPlace& keys, KeySpan seen, float* scores) {
-  constexpr std::ptrdiff_t chunk = 64;  // keys that stay in L1 while one row after the other is multiplied
-  for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk) {
-    const KeySpan span{max(seen.begin, min(j, seen.end - 2 * Lanes::Keys::width)), min(j + chunk, seen.end)};
+template <class Lanes, class InPlace>
+void score_many(const Queries& q, const InPlace& keys, KeySpan seen, float* scores) {
+  for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk_keys)
     for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows)
       score_rows_of_span<Lanes>(
-          type, {q.rows + r * q.stride, min(Lanes::score_rows, q.count - r), q.stride, q.head_dim},
-          r == 0 ? keys : keys.without_ahead(), span, scores + r * score_stride);
-  }
+          {q.rows + r * q.stride, min(Lanes::score_rows, q.count - r), q.stride, q.head_dim},
+          r == 0 ? keys : keys.without_ahead(), chunk_at<Lanes>(j, seen), scores + r * score_stride);
 }
 
 // The same of one piece, and of any number.
 template <class Lanes, class T>
-void score_rows(const T* type, const Queries& q, const KeysInPlace<T>& keys, KeySpan seen, float* scores) {
-  if (seen.end - seen.begin >= Lanes::Keys::width) return score_many<Lanes>(type, q, keys, seen, scores);
+void score_rows(const Queries& q, const KeysInPlace<T>& keys, KeySpan seen, float* scores) {
+  if (seen.end - seen.begin >= Lanes::Keys::width) return score_many<Lanes>(q, keys, seen, scores);
   for (std::ptrdiff_t r = 0; r < q.count; ++r)  // to which few keys are added
     Lanes::zero().store(scores + r * score_stride + seen.begin);
   score_few<Lanes>(q, in_turn(keys.at(seen.begin)), seen.end - seen.begin, scores + seen.begin);
@@ -78,10 +84,10 @@ template <class Lanes, class T>
 void score_piece(const T* type, const Queries& q, const KeyBlock& k, const KeyPiece& piece, float* scores) {
   const KeySpan seen = piece.span;
   const KeysInPlace<T> keys = keys_of(type, k, piece);
-  if (!k.own_keys) return score_rows<Lanes>(type, q, keys, seen, scores);
+  if (!k.own_keys) return score_rows<Lanes>(q, keys, seen, scores);
   std::ptrdiff_t r = 0;
   const std::ptrdiff_t count = seen.end - seen.begin, width = Lanes::Keys::width;
-  if (Lanes::in_registers && width <= count && count <= 2 * width && q.head_dim % columns_of_step(type) == 0)
+  if (Lanes::in_registers && width <= count && count <= 2 * width && q.head_dim % columns_of<T, 4> == 0)
     for (; r + 2 <= q.count; r += 2)
       score_pair<typename Lanes::Keys>(
           {q.rows + r * q.stride, 2, q.stride, q.head_dim},
@@ -91,7 +97,7 @@ void score_piece(const T* type, const Queries& q, const KeyBlock& k, const KeyPi
     KeysInPlace<T> own = keys;
     own.first += r * k.next_keys;
     if (keys.ahead) own.ahead = moved(keys.ahead, r * k.next_keys);
-    score_rows<Lanes>(type, {q.rows + r * q.stride, 1, q.stride, q.head_dim}, own, seen, scores + r * score_stride);
+    score_rows<Lanes>({q.rows + r * q.stride, 1, q.stride, q.head_dim}, own, seen, scores + r * score_stride);
   }
 }
 
@@ -106,8 +112,7 @@ void score_pages(
     score_piece<Lanes>(type, q, k, piece, scores + (begin - piece.span.begin));
   };
   score_part(seen.begin, min(first, seen.end));
-  if (first < last)
-    score_many<Lanes>(type, q, KeysInPages<T>{paging, k.key_stride, paging.ahead > 0}, {first, last}, scores);
+  if (first < last) score_many<Lanes>(q, KeysInPages<T>{paging, k.key_stride, paging.ahead > 0}, {first, last}, scores);
   score_part(max(first, last), seen.end);
 }
 
@@ -135,19 +140,18 @@ template <class Lanes>
     }
     return;
   }
-  constexpr std::ptrdiff_t chunk = 64;  // keys whose blocks stay in L1, and so do their products
   alignas(64) float products[Lanes::score_rows * score_stride];
-  for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk) {
-    const KeySpan span{max(seen.begin, min(j, seen.end - 2 * Lanes::Keys::width)), min(j + chunk, seen.end)};
+  for (std::ptrdiff_t j = seen.begin; j < seen.end; j += chunk_keys) {
+    const KeySpan span = chunk_at<Lanes>(j, seen);
     for (std::ptrdiff_t r = 0; r < q.count; r += Lanes::score_rows) {
       const std::ptrdiff_t rows = min(Lanes::score_rows, q.count - r);
       for (std::ptrdiff_t d = 0; d < q.head_dim; d += k.key_group) {
         const std::ptrdiff_t g = d / k.key_group;
         float* const s = scores + r * score_stride;
         float* const to = d == 0 ? s : products;
-        for (std::ptrdiff_t i = 0; d > 0 && i < rows; ++i)  // few keys are added to what is there
-          Lanes::zero().store(to + i * score_stride + span.begin);
-        score_seen<Lanes>({q.rows + r * q.stride + d, rows, q.stride, k.key_group}, group_of_keys(k, g), span, to);
+        KeyBlock group = group_of_keys(k, g);
+        group.fetch_ahead = k.fetch_ahead && r == 0;
+        score_seen<Lanes>({q.rows + r * q.stride + d, rows, q.stride, k.key_group}, group, span, to);
         for (std::ptrdiff_t i = 0; i < rows; ++i)
           scale_products<Lanes>(
               to + i * score_stride + span.begin, k.key_scales + g * key_block + span.begin, span.end - span.begin,

@@ -31,14 +31,8 @@ KeyRows(const T*, std::ptrdiff_t) -> KeyRows<T>;
 template <class T, int Count>
 inline constexpr std::ptrdiff_t columns_of = Count* Element<T>::columns;
 
-template <class T>
-constexpr std::ptrdiff_t columns_of_step(const T*) {
-  return columns_of<T, 4>;
-}
-
-// Where pairs are multiplied by an instruction, a pair goes to add(d, both columns).
 // Calls add(d, column d) for the columns from d on that x holds, if they are in [from, end). Of pairs column d + 1
-// comes as d, and d as d + 1; a last column that has no partner as itself.
+// comes as d, and d as d + 1, a last one alone as itself; pairs for an instruction come as add(d, both).
 template <class T, int I = 0, class Lanes, class Add>
 inline void for_each_column_of_lane(
     Lanes x, std::ptrdiff_t d, std::ptrdiff_t from, std::ptrdiff_t end, const Add& add) {
