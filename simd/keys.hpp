@@ -88,44 +88,34 @@ template <class Lanes, class T>
   }
 }
 
-// The same lane of several vectors of int8.
-template <class Keys, int Vectors>
-struct Several {
-  template <int I>
-  Several byte() const {
-    Several x;
+// acc[v][i] += the columns from d on that lane number `lane` of each vector v holds, times those of row i.
+template <class T, int I = 0, class Keys, int Rows, int Vectors>
+inline void add_lane(
+    const float* const (&row)[Rows], const Keys (&x)[Vectors][4], int lane, std::ptrdiff_t d,
+    Keys (&acc)[Vectors][Rows]) {
+  Keys key[Vectors];
 #pragma GCC unroll 8
-    for (int i = 0; i < Vectors; ++i) x.v[i] = v[i].template byte<I>();
-    return x;
+  for (int v = 0; v < Vectors; ++v) key[v] = Element<T>::template column<I>(x[v][lane]);
+#pragma GCC unroll 8
+  for (int i = 0; i < Rows; ++i) {
+    const Keys q = Keys::set1(row[i][d + I]);
+#pragma GCC unroll 8
+    for (int v = 0; v < Vectors; ++v) acc[v][i] = fma(q, key[v], acc[v][i]);
   }
+  if constexpr (I + 1 < Element<T>::columns) add_lane<T, I + 1>(row, x, lane, d, acc);
+}
 
-  Keys v[Vectors];
-};
-
-// acc[v][i] += the sixteen columns from d on of vector v of keys of int8, times those of row i. The transposed lanes of
-// all vectors go through memory, and four columns are taken of them at a time: else gcc kept every element of the
-// queries for the next vector, and stored more often than it multiplied.
-// first: where each vector's first key stands, whose rows are `step` bytes apart.
+// The same of four lanes, whose columns stand in each vector's keys from first[v] on, rows `step` bytes apart. With
+// sixteen registers, the transposed lanes go through memory, and the columns of one are taken at a time: else gcc kept
+// every element of the queries for the next vector, and stored more often than it multiplied.
 template <class T, class Keys, int Rows, int Vectors>
-inline void add_bytes(
+inline void add_four_lanes(
     const float* const (&row)[Rows], const char* const (&first)[Vectors], std::ptrdiff_t step, std::ptrdiff_t d,
     Keys (&acc)[Vectors][Rows]) {
   Keys x[Vectors][4];
-  for (int v = 0; v < Vectors; ++v) transpose_rows(first[v] + d, step, x[v]);
+  for (int v = 0; v < Vectors; ++v) transpose_rows(first[v] + d * static_cast<std::ptrdiff_t>(sizeof(T)), step, x[v]);
 #pragma GCC unroll 1
-  for (int lane = 0; lane < 4; ++lane, d += 4) {
-    Several<Keys, Vectors> together;
-#pragma GCC unroll 8
-    for (int v = 0; v < Vectors; ++v) together.v[v] = x[v][lane];
-    for_each_column_of_lane<T>(together, d, d, d + 4, [&](std::ptrdiff_t column, auto key) {
-#pragma GCC unroll 8
-      for (int i = 0; i < Rows; ++i) {
-        const Keys q = Keys::set1(row[i][column]);
-#pragma GCC unroll 8
-        for (int v = 0; v < Vectors; ++v) acc[v][i] = fma(q, key.v[v], acc[v][i]);
-      }
-    });
-  }
+  for (int lane = 0; lane < 4; ++lane) add_lane<T>(row, x, lane, d + columns_of<T, 1> * lane, acc);
 }
 
 // Fetches from row number `fetched` on what columns of `wanted` elements hold: row after row while the keys before are
@@ -150,6 +140,9 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
   const KeyRows<T> rows = keys.at(0);
   const std::ptrdiff_t step = rows.step(), far = keys.far, head_dim = q.head_dim;
   constexpr bool pairs = is_multiplied_in_pairs<T>;
+  // Where a lane is multiplied often enough: f32 took as long either way, and halves for one row longer.
+  constexpr int per_lane = Element<T>::columns;
+  constexpr bool through_memory = lanes == 4 && Keys::in_registers && !pairs && per_lane > 1 && Rows * per_lane >= 4;
   const bool fetch_ahead = keys.ahead != nullptr;
   const float* row[Rows];
   for (int i = 0; i < Rows; ++i) row[i] = q.rows + min(i, q.count - 1) * q.stride + (pairs ? query_pairs(head_dim) : 0);
@@ -176,8 +169,8 @@ void score_vectors(const Queries& q, const KeysInPlace<T>& keys, std::ptrdiff_t 
   };
   for (; d + columns <= head_dim; d += columns) {
     if (fetch_ahead) fetched = fetch_keys(keys, fetched, count * (d + columns), head_dim);
-    if constexpr (Element<T>::columns == 4 && lanes == 4) {
-      add_bytes<T, Keys, Rows, Vectors>(row, first, step, d, acc);
+    if constexpr (through_memory) {
+      add_four_lanes<T>(row, first, step, d, acc);
     } else {
       Keys x[lanes];
       add_step(x);
