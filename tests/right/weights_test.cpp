@@ -293,9 +293,9 @@ TEST_CASE("weights: threads change no bit", "[right][weights][threads]") {
           p.want_logsumexp();
           if (sums) p.want_key_weight_sums();
           INFO(test::describe(a) << (sums ? ", with sums" : ""));
-          REQUIRE(p.check() == "");
+          REQUIRE((test::quick() && sums ? p.run() : p.check()) == "");
           const std::vector<float> want = p.results();
-          for (int64_t threads = 1; threads <= 4; ++threads) {
+          for (int64_t threads = 1; threads <= 4; threads += test::quick() ? 2 : 1) {
             attn::ThreadPool pool(threads);
             const attn::Parallel parallel = pool.parallel();
             a.parallel = &parallel;

@@ -52,10 +52,9 @@ void check_option(const test::Option& option, int64_t rows) {
   p.args.path = attn::Path::streaming;
   p.want_logsumexp();
   INFO(name);
-  CHECK(p.check() == "");
+  if (!test::quick()) CHECK(p.check() == "");  // the hash stands for results that were right
   CHECK(test::hash_difference(name, result(p)) == "");
-  if (test::quick() && test::scalar_is_active()) return;
-  for (int64_t threads = 2; threads <= 4; ++threads) {
+  for (int64_t threads = 2; threads <= (test::quick() ? 2 : 4); ++threads) {
     attn::ThreadPool pool(threads);
     const attn::Parallel parallel = pool.parallel();
     p.args.parallel = &parallel;
