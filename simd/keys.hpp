@@ -105,9 +105,9 @@ inline void add_lane(
   if constexpr (I + 1 < Element<T>::columns) add_lane<T, I + 1>(row, x, lane, d, acc);
 }
 
-// The same of four lanes, whose columns stand in each vector's keys from first[v] on, rows `step` bytes apart. With
-// sixteen registers, the transposed lanes go through memory, and the columns of one are taken at a time: else gcc kept
-// every element of the queries for the next vector, and stored more often than it multiplied.
+// The same of four lanes, whose columns stand in each vector's keys from first[v] on, rows `step` bytes apart. The
+// transposed lanes go through memory, and the columns of one are taken at a time: with AVX2's sixteen registers gcc
+// kept every element of the queries for the next vector, and stored more often than it multiplied.
 template <class T, class Keys, int Rows, int Vectors>
 inline void add_four_lanes(
     const float* const (&row)[Rows], const char* const (&first)[Vectors], std::ptrdiff_t step, std::ptrdiff_t d,

@@ -110,13 +110,14 @@ const T* panel_at(const T* keys, const KeyBlock& k, const Paging& paging, std::p
 }
 
 // Elements from the panel of key j to the one that is fetched when it is read: of 64 keys later if they are of 4 bytes,
-// of as many bytes of smaller ones, and not of those that are read together. At a page's end the wrong ones are
-// fetched.
+// of as many bytes of smaller ones, and not of those that are read together. In pages of no more than the table lists,
+// and at a page's end the wrong ones.
 template <class T>
 std::ptrdiff_t panels_ahead(const T* keys, const KeyBlock& k, const Paging& paging, std::ptrdiff_t j, int together) {
   const std::ptrdiff_t later = max(64 * static_cast<std::ptrdiff_t>(4 / sizeof(T)), 16 * together);
   if (!paging.pages) return later / 16 * k.key_stride;
-  const T* const ahead = panel_at(keys, k, paging, j + min(later, most_rows_ahead));
+  const std::ptrdiff_t listed = most_rows_ahead / (16 * together) * (16 * together);  // a whole page of short ones
+  const T* const ahead = panel_at(keys, k, paging, j + min(later, listed));
   return bytes_between(panel_at(keys, k, paging, j), ahead) / static_cast<std::ptrdiff_t>(sizeof(T));
 }
 

@@ -106,7 +106,7 @@ void multiply_tile(const Product& p) {
   } else {
     const float* const end = a + p.depth;
     const auto* piece = static_cast<const ValuePiece*>(p.b);
-    // Of int8, whose strips are less than a line, the lines that begin in the strip.
+    // Of int8, whose strips are at most a line, the lines that begin in the strip.
     const std::ptrdiff_t ahead_offset = sizeof(T) == 1 ? round_up(p.b_offset, 64) : p.b_offset;
     while (a != end) {
       const T* const rows = static_cast<const T*>(piece->rows) + p.b_offset;

@@ -128,7 +128,7 @@ void multiply_span(
       w.output + r * w.output_stride + e,
       w.output_stride,
       accumulate,
-      k.fetch_ahead,
+      k.fetch_ahead && (r == 0 || k.own_keys),  // once for all rows
       columns - 16 * (vectors - 1),
       r * k.next_values + e,
       nullptr};
@@ -145,7 +145,7 @@ void multiply_span(
   p.b = values.pieces;
   with_paired_type(k.values, k.value_type, k.bf16_weights, [&](const auto* type) {
     // A line of int8 is fetched by the strip in which it begins.
-    if (sizeof *type == 1) p.fetch_ahead = k.fetch_ahead && round_up(e, 64) < e + columns;
+    if (sizeof *type == 1) p.fetch_ahead = p.fetch_ahead && round_up(e, 64) < e + columns;
     multiply_in_place<Lanes>(type, rows, vectors, e + columns >= 16, p);
   });
 }

@@ -81,7 +81,7 @@ void copy_rows_to_panels(const Copied& c, const NewRows& rows, const simd::Kerne
     if (c.from.dtype == c.to.dtype) {
       put_in_panel(c.to, place, {0, c.columns}, source);
     } else if (c.to.dtype == DType::i8) {
-      std::int8_t* const target = reinterpret_cast<std::int8_t*>(address_in_panel(c.to, place));
+      std::int8_t* const target = reinterpret_cast<std::int8_t*>(address_in_panel(c.to, place, 0));
       scale_of(c.scales, in_cache, rows.head) =
           quantise(kernels, {source, c.from.dtype, c.columns}, target, cache_panel);
     } else {

@@ -23,19 +23,21 @@ void copy(
 
 }  // namespace
 
-char* address_in_panel(const Output& panels, PanelPlace place) noexcept {
+char* address_in_panel(const Output& panels, PanelPlace place, std::int64_t column) noexcept {
+  return const_cast<char*>(address_in_panel(Tensor(panels), place, column));
+}
+const char* address_in_panel(const Tensor& panels, PanelPlace place, std::int64_t column) noexcept {
   return address_of(panels, place.batch, place.head, place.key / cache_panel) +
-      bytes_of(panels.dtype, place.key % cache_panel);
+      bytes_of(panels.dtype, column * cache_panel + place.key % cache_panel);
 }
 
 void put_in_panel(const Output& panels, PanelPlace place, Columns columns, const void* elements) noexcept {
-  char* const to = address_in_panel(panels, place) + bytes_of(panels.dtype, columns.first * cache_panel);
+  char* const to = address_in_panel(panels, place, columns.first);
   copy(panels.dtype, static_cast<const char*>(elements), 1, columns.count, to, cache_panel);
 }
 
 void take_from_panel(const Tensor& panels, PanelPlace place, Columns columns, void* elements) noexcept {
-  const char* const from = address_of(panels, place.batch, place.head, place.key / cache_panel) +
-      bytes_of(panels.dtype, columns.first * cache_panel + place.key % cache_panel);
+  const char* const from = address_in_panel(panels, place, columns.first);
   copy(panels.dtype, from, cache_panel, columns.count, static_cast<char*>(elements), 1);
 }
 

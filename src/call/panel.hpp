@@ -13,8 +13,9 @@ struct PanelPlace {
   std::int64_t batch, head, key;
 };
 
-// Its first element; the others follow cache_panel elements apart.
-char* address_in_panel(const Output& panels, PanelPlace place) noexcept;
+// An element of it; those of the columns behind follow cache_panel elements apart.
+char* address_in_panel(const Output& panels, PanelPlace place, std::int64_t column) noexcept;
+const char* address_in_panel(const Tensor& panels, PanelPlace place, std::int64_t column) noexcept;
 
 // Writes some columns of it, which stand one after the other at `elements`.
 void put_in_panel(const Output& panels, PanelPlace place, Columns columns, const void* elements) noexcept;

@@ -34,21 +34,22 @@ void list_head(const Problem& p, const Sequence& s, std::int64_t head, std::int6
   }
 }
 
-// Rows to pack, and those to fetch meanwhile: the ones `few` keys later. Of a page longer than that they follow in it,
-// and the kernel finds them.
+// Rows are packed a page at a time, or so many of a longer one, while those that stand so many keys later are fetched.
+constexpr std::int64_t few = 64;
+std::int64_t packed_together(const Plan& plan) noexcept { return std::min(few, plan.problem.pages.length); }
+
 PackedRows packed_rows(const Plan& plan, const KvHead& kv, const Tensor& t, std::int64_t j, KeyRange block) noexcept {
-  constexpr std::int64_t few = 64;
   const Problem& p = plan.problem;
-  const std::int64_t page = page_keys_of(plan), next = j + few;
+  const std::int64_t next = j + few;
   const CacheRow at = p.cache_row(kv.sequence, j);
   PackedRows rows;
   rows.rows = address_of(t, at.batch, kv.head, at.row);
   rows.type = t.dtype;
   rows.stride = t.row_stride;
-  rows.count = std::min(page, block.end - j);
+  rows.count = std::min(packed_together(plan), block.end - j);
   rows.block_count = block.end - block.begin;
   rows.first = j - block.begin;
-  if (page > few || next >= kv.needed.end) return rows;
+  if (next >= kv.needed.end) return rows;
   const CacheRow ahead = p.cache_row(kv.sequence, next);
   rows.ahead = address_of(t, ahead.batch, kv.head, ahead.row);
   return rows;
@@ -80,10 +81,11 @@ void list_pages(
 void pack_pages(const Plan& plan, const KvHead& kv, std::int64_t block, const Packed& packed) noexcept {
   const Problem& p = plan.problem;
   const KeyRange keys = keys_of_block(kv, block);
-  const std::int64_t page = page_keys_of(plan), first = std::max(keys.begin, kv.needed.begin / page * page);
+  const std::int64_t together = packed_together(plan);
+  const std::int64_t first = std::max(keys.begin, kv.needed.begin / together * together);
   const auto for_each_page = [&](const Tensor& t, std::int64_t columns, const auto& pack) {
     bool all = true;
-    for (std::int64_t j = first; j < std::min(keys.end, kv.needed.end); j += page) {
+    for (std::int64_t j = first; j < std::min(keys.end, kv.needed.end); j += together) {
       PackedRows rows = packed_rows(plan, kv, t, j, keys);
       rows.columns = columns;
       rows.begins = j == first;
