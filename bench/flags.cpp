@@ -18,7 +18,7 @@ constexpr const char* help =
     "           [--threads=2,8,...]   beside one thread; by default 2, 4 ... and all that the machine has\n"
     "           [--sample-seconds=S]  the least time of a sample, by default 0.01\n"
     "           [--no-errors]         without the results in double, which take longer than the calls\n"
-    "           [--list-shapes]       prints each row of attention and each cell of the grid with its shape, and ends\n"
+    "           [--list-shapes]       prints each row of attention and each cell of the grid with its shape and bytes\n"
     "  and these options:\n\n";
 
 [[noreturn]] void stop(const std::string& option, const std::string& value, const std::string& problem) {

@@ -13,12 +13,13 @@
 
 namespace {
 
-// What tests/bench_shapes.py compares with bench/grid.py and rows.txt.
+// What tests/bench_shapes.py compares with bench/grid.py, bench/shapes.py and rows.txt.
 void print_shapes() {
-  for (const bench::AttentionRow& row : bench::rows().attention)
-    std::printf("%s %s\n", row.name.c_str(), row.text().c_str());
-  for (const bench::AttentionRow& cell : bench::cells(bench::settings().long_rows))
-    std::printf("%s %s\n", cell.name.c_str(), cell.text().c_str());
+  const auto print = [](const bench::AttentionRow& row) {
+    std::printf("%s %s %.0f\n", row.name.c_str(), row.text().c_str(), row.bytes());
+  };
+  for (const bench::AttentionRow& row : bench::rows().attention) print(row);
+  for (const bench::AttentionRow& cell : bench::cells(bench::settings().long_rows)) print(cell);
 }
 
 }  // namespace

@@ -77,7 +77,9 @@ def listed(program, *flags):
     """{name: shape} of rows and cells, as attn_bench has them."""
     done = subprocess.run([program, "--list-shapes", *flags], stdout=subprocess.PIPE, check=True, text=True)
     lines = [line.split(" ") for line in done.stdout.splitlines()]
-    found = {name: shapes.shape_of_text(text) for name, text in lines}
+    found = {name: shapes.shape_of_text(text) for name, text, _ in lines}
+    for name, _, amount in lines:
+        assert found[name].bytes() == int(amount), f"{name}: {amount} bytes in C++, {found[name].bytes()} in Python"
     assert len(found) == len(lines), "two rows or cells have one name"
     return found
 

@@ -163,6 +163,15 @@ def test_what_is_not_sound(tmp_path, capsys, place, value, words):
     assert words in said and said.endswith("NOT SOUND\n")
 
 
+@pytest.mark.parametrize("cache, rounded, sound", [("f32", False, False), ("i8", False, False), ("bf16", True, True)])
+def test_errors_of_every_cache_but_of_rounded_weights_end_it(cache, rounded, sound):
+    found = made()
+    row = found["rows"][6]
+    row["shape"].update({"cache": cache} | ({"bf16_weights": True} if rounded else {}))
+    row["error"] = 1e-4
+    assert (list(results.wrong(found)) == []) == sound
+
+
 def test_a_busy_machine_is_only_a_warning(tmp_path, capsys):
     found = made()
     found["load"].update(busy_before=0.3, stolen=0.04)
