@@ -131,7 +131,7 @@ TEST_CASE("int8: a row with a NaN or an infinity becomes a NaN row, a block a Na
   CHECK(Filled(std::vector<float>(32, 8.3e6f), 32, DType::q8_0).scale(0, 0) > 65000);
 }
 
-TEST_CASE("int8: append takes halves, copies blocks, and gives the bits of scalar", "[right][int8]") {
+TEST_CASE("int8: append takes halves, copies blocks, and gives the bits of scalar", "[right][int8][bits]") {
   test::Random random(62);
   std::vector<std::uint16_t> halves(3 * 320);
   for (std::uint16_t& h : halves) h = random.signed_half(0x3000, 0x4000);

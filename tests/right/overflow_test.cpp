@@ -255,7 +255,7 @@ TEST_CASE("overflow: products of any size in mixtures of options agree with the 
   }
 }
 
-TEST_CASE("overflow: the same bits on every instruction set, for any threads, row by row", "[right][overflow]") {
+TEST_CASE("overflow: the same bits on every instruction set, for any threads, row by row", "[right][overflow][bits]") {
   attn::ThreadPool pool(3);
   const attn::Parallel parallel = pool.parallel();
   const int rounds = test::quick() ? 10 : 40;

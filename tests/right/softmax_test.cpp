@@ -148,7 +148,7 @@ TEST_CASE("softmax: unaligned, in place, padded and upside-down rows", "[right][
       }
 }
 
-TEST_CASE("softmax: not a byte outside the rows is touched", "[right][softmax]") {
+TEST_CASE("softmax: not a byte outside the rows is touched", "[right][softmax][layout]") {
   Random random(4);
   CAPTURE(random.seed());
   for (const test::Edge edge : {test::Edge::before, test::Edge::after})

@@ -30,7 +30,7 @@ inline bool scalar_is_active() {
   return name && std::strcmp(name, "scalar") == 0;
 }
 
-// ATTN_TEST_QUICK=1 thins out the sweeps, for emulators.
+// ATTN_TEST_QUICK=1 thins out the sweeps, for CI and emulators.
 inline bool quick() {
   const char* value = std::getenv("ATTN_TEST_QUICK");
   return value && *value && std::strcmp(value, "0") != 0;

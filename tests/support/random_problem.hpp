@@ -16,7 +16,7 @@
 
 namespace test {
 
-// How many of `many` mixtures to try: half on scalar, which is slow, a tenth in emulation.
+// How many of `many` mixtures to try: half on scalar, which is slow, a tenth for ATTN_TEST_QUICK.
 inline int rounds(int many) { return quick() ? many / 10 : scalar_is_active() ? many / 2 : many; }
 
 // A half near a float of ordinary size, by another way than the library: bf16 by cutting, f16 by search.
