@@ -81,7 +81,7 @@ void options(const attn::Parallel* parallel) {
 void mixtures(int64_t count) {
   for (int64_t round = 0; round < count; ++round) {
     Random random(static_cast<std::uint64_t>(round));
-    test::RandomProblem p(random, attn::Path::streaming, round % 50 == 0);
+    test::RandomProblem p(random, attn::Path::streaming, round % 49 == 0);  // of each kind in turn
     if (random.flip()) p.vary_bias(random);
     if (random.flip()) p.add_structure(random);
     if (random.flip()) p.lay_cache(random, static_cast<int>(round));

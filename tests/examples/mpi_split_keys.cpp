@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "attn/attn.hpp"
+#include "recipe.hpp"
 
 namespace {
 
@@ -81,7 +82,7 @@ int main(int argc, char** argv) {
   attend(q, k, v, 0, keys, whole.data(), sums.data());
   double error = 0, value = 0, sum = 0;
   for (std::size_t i = 0; i < whole.size(); ++i)
-    error = std::max(error, std::fabs(static_cast<double>(merged[i]) - static_cast<double>(whole[i])));
+    error = std::max(error, recipe::off(static_cast<double>(merged[i]), static_cast<double>(whole[i])));
   for (const float x : v) value = std::max(value, std::fabs(static_cast<double>(x)));
   for (const float x : sums) sum = std::max(sum, std::fabs(static_cast<double>(x)));
   const double bound = 0x1p-24 * value * (8 + 4 * sum);  // attn/merge.hpp

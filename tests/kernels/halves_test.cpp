@@ -122,8 +122,10 @@ TEST_CASE("half: narrow rounds to nearest, ties to even", "[kernels][simd][half]
   const int draws = test::quick() ? 100000 : 1000000;
   for (int i = 0; i < draws; ++i) x.push_back(test::from_bits(static_cast<std::uint32_t>(random.next())));
   // Bits at random are mostly beyond f16: as many within its exponents and a little beyond.
-  for (int i = 0; i < draws; ++i)
-    x.push_back(std::ldexp(random.uniform(-2, 2), static_cast<int>(random.integer(-28, 17))));
+  for (int i = 0; i < draws; ++i) {
+    const float y = random.uniform(-2, 2);
+    x.push_back(std::ldexp(y, static_cast<int>(random.integer(-28, 17))));
+  }
   want.clear();
   for (const float y : x) want.push_back(nearest(y));
   const Kernels& kernels = test::active_kernels();

@@ -147,9 +147,7 @@ TEST_CASE("poison: halves beyond the length, and under a mask", "[not_there][att
       const auto draw = [&](std::size_t n) {
         std::vector<std::uint16_t> x(n);
         for (std::uint16_t& h : x)
-          h = static_cast<std::uint16_t>(
-              (random.integer(0, 1) << 15) +
-              (type == attn::DType::f16 ? random.integer(0x3400, 0x3fff) : random.integer(0x3f00, 0x3fff)));
+          h = type == attn::DType::f16 ? random.signed_half(0x3400, 0x3fff) : random.signed_half(0x3f00, 0x3fff);
         return x;
       };
       std::vector<std::uint16_t> k = draw(p.k.size()), v = draw(p.v.size());

@@ -134,8 +134,8 @@ TEST_CASE("error: an entry of the table, if some query needs it", "[refused][att
     REQUIRE(p.problem->run() == "");
     if (a.path == Path::streaming) REQUIRE(test::bits_difference(p.problem->results(), want) == "");
   }
-  CHECK(needed_entries > many / 2);
-  CHECK(others > many / 10);
+  CHECK((needed_entries > many / 2 || test::given_seed()));
+  CHECK((others > many / 10 || test::given_seed()));
 }
 
 TEST_CASE("pages: what a call does not need may be missing", "[refused][attention][pages]") {

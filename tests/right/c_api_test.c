@@ -29,7 +29,8 @@ static double largest_difference(const float* got, const float* want, size_t n) 
   double worst = 0;
   for (size_t i = 0; i < n; ++i) {
     const double difference = fabs((double)got[i] - (double)want[i]);
-    if (!(difference <= worst)) worst = difference; /* a NaN stays */
+    if (isnan(difference)) return HUGE_VAL;
+    if (difference > worst) worst = difference;
   }
   return worst;
 }

@@ -18,9 +18,9 @@ namespace {
 
 Layer random_layer(test::Random& random) {
   const std::int64_t kv_heads = random.integer(1, 3), embed_dim = random.integer(1, 40);
-  Layer l = test::make_layer(
-      random, embed_dim, kv_heads * random.integer(1, 3), kv_heads, random.integer(1, 24),
-      random.flip() ? 0 : random.integer(1, 40));
+  const std::int64_t group = random.integer(1, 3), head_dim = random.integer(1, 24);
+  const std::int64_t value_dim = random.flip() ? 0 : random.integer(1, 40);
+  Layer l = test::make_layer(random, embed_dim, kv_heads * group, kv_heads, head_dim, value_dim);
   if (random.flip()) test::add_biases(l, random);
   for (std::vector<float>* b : {&l.b_q, &l.b_k, &l.b_v})
     if (random.integer(0, 3) == 0) b->clear();

@@ -16,5 +16,5 @@ TEST_CASE("pages: mixtures of all options agree with the oracle", "[right][pages
     INFO("round " << round << ": " << test::describe(p.args()));
     REQUIRE(p.check() == "");
   }
-  CHECK(laid > many / 2);
+  CHECK((laid > many / 2 || test::given_seed()));
 }

@@ -1,4 +1,5 @@
 // P1 of softmax(), merge() and append(): stored hashes of everything that they write.
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -11,6 +12,7 @@
 #include "support/catch.hpp"
 #include "support/hashes.hpp"
 #include "support/random.hpp"
+#include "support/random_problem.hpp"
 
 namespace {
 
@@ -82,6 +84,40 @@ std::uint64_t append_hash() {
   return hash.value();
 }
 
+// Rows of all sizes, one of zeros, one with a NaN and one of subnormals; keys as `type`, values as q8_0.
+std::uint64_t append_int8_hash(attn::DType source, attn::KeyLayout layout) {
+  constexpr std::int64_t rows = 20, columns = 64, capacity = 32;
+  test::Random random(84);
+  std::vector<float> x = draws(random, rows * columns, 1, 50);
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < columns; ++c)
+      x[r * columns + c] *= r == 3 ? 0 : r == 5 ? 0x1p-135f : std::ldexp(1.0f, static_cast<int>(r % 9 - 4));
+  x[7 * columns + 9] = std::nanf("");
+  std::vector<std::uint16_t> halves;
+  for (const float y : x) halves.push_back(test::to_half(y, attn::DType::bf16));
+  std::vector<std::int8_t> keys(capacity * columns);
+  std::vector<char> values(capacity * columns / 32 * 34);
+  std::vector<float> scales(capacity);
+  std::int64_t length = 0;
+  attn::AppendArgs a;
+  a.batch = a.kv_heads = 1;
+  a.new_length = rows;
+  a.capacity = capacity;
+  a.head_dim = a.value_dim = columns;
+  a.key = a.value = {x.data(), attn::DType::f32, 0, 0, columns};
+  if (source == attn::DType::bf16) a.key = a.value = {halves.data(), source, 0, 0, columns};
+  a.key_layout = layout;
+  a.key_cache = {keys.data(), attn::DType::i8, 0, 0, layout == attn::KeyLayout::panels ? 16 * columns : columns};
+  a.key_scales = {scales.data(), 0, 0, 1};
+  a.value_cache = {values.data(), attn::DType::q8_0, 0, 0, columns};
+  a.lengths = &length;
+  if (!attn::append(a).ok() || length != rows) return 0;
+  test::Hash hash;
+  for (const std::int8_t key : keys) hash.add(static_cast<std::uint8_t>(key), 1);
+  for (const char byte : values) hash.add(static_cast<std::uint8_t>(byte), 1);
+  return hash.add(scales).value();
+}
+
 }  // namespace
 
 TEST_CASE("function bits: softmax", "[same_bits][softmax][hashes]") {
@@ -104,4 +140,10 @@ TEST_CASE("function bits: append", "[same_bits][kv_cache][hashes]") {
   CHECK(test::hash_difference("append/f32", append_hash<float>()) == "");
   CHECK(test::hash_difference("append/f16", append_hash<attn::f16>()) == "");
   CHECK(test::hash_difference("append/bf16", append_hash<attn::bf16>()) == "");
+  for (const auto layout : {attn::KeyLayout::rows, attn::KeyLayout::panels})
+    for (const attn::DType source : {attn::DType::f32, attn::DType::bf16}) {
+      const std::string from = source == attn::DType::f32 ? "f32" : "bf16";
+      const std::string to = layout == attn::KeyLayout::rows ? "i8" : "panels of i8";
+      CHECK(test::hash_difference("append/" + from + " to " + to, append_int8_hash(source, layout)) == "");
+    }
 }

@@ -24,9 +24,7 @@ const DType types[] = {DType::f32, DType::f16, DType::bf16};
 
 // Of ordinary size in either type, of both signs: [1/4, 2) as f16, [2^-3, 2) as bf16.
 std::uint16_t draw(test::Random& random, DType type) {
-  return static_cast<std::uint16_t>(
-      (random.integer(0, 1) << 15) +
-      (type == DType::f16 ? random.integer(0x3400, 0x3fff) : random.integer(0x3e00, 0x3fff)));
+  return type == DType::f16 ? random.signed_half(0x3400, 0x3fff) : random.signed_half(0x3e00, 0x3fff);
 }
 
 // A tensor as halves, and the same numbers as float in `wide`, which both calls share where the type is f32.
@@ -243,10 +241,11 @@ TEST_CASE("attention of halves: NaN and infinity of any payload are those of flo
       for (int t = 0; t < 3; ++t) {
         for (std::size_t i = 0; i < floats[t]->size(); ++i) halves[t].push_back(draw(random, type));
         if (round % 3 == t)  // infinite, signalling or quiet, of either sign; or subnormal
-          for (int poison = 0; poison < 2; ++poison)
-            halves[t][random.integer(0, static_cast<int64_t>(halves[t].size()) - 1)] = static_cast<std::uint16_t>(
-                random.integer(0, 1) << 15 |
-                (poison == 0 ? infinite + random.integer(0, 3) * 21 : random.integer(1, 0x7f)));
+          for (int poison = 0; poison < 2; ++poison) {
+            const int64_t what = poison == 0 ? infinite + random.integer(0, 3) * 21 : random.integer(1, 0x7f);
+            const std::uint16_t bits = random.signed_half(what, what);
+            halves[t][random.integer(0, static_cast<int64_t>(halves[t].size()) - 1)] = bits;
+          }
         for (std::size_t i = 0; i < floats[t]->size(); ++i) (*floats[t])[i] = Stored::number(halves[t][i], type);
         tensors[t]->data = halves[t].data();
         tensors[t]->dtype = type;

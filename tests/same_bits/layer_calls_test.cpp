@@ -27,9 +27,10 @@ std::vector<float> tokens(test::Random& random, std::int64_t count) {
 // [rows, columns]: each column takes one row, whole or halved, of either sign.
 std::vector<float> moves(test::Random& random, std::int64_t rows, std::int64_t columns) {
   std::vector<float> w(index(rows * columns));
-  for (std::int64_t c = 0; c < columns; ++c)
-    w[index(random.integer(0, rows - 1) * columns + c)] =
-        (random.flip() ? 1.0f : 0.5f) * (random.flip() ? 1.0f : -1.0f);
+  for (std::int64_t c = 0; c < columns; ++c) {
+    const float size = random.flip() ? 1.0f : 0.5f, sign = random.flip() ? 1.0f : -1.0f;  // in this order
+    w[index(random.integer(0, rows - 1) * columns + c)] = size * sign;
+  }
   return w;
 }
 
