@@ -88,8 +88,8 @@ def main():
             command = [*common, *(["--loops", str(loops)] if loops else []), "--worker", isa, str(n)]
             table.head(isa, n, options.least)
             mine = []
-            todo = [name for name in names if n == 1 or name not in SOFTMAX]  # softmax() is a call of one thread
-            for result in run(command, environment(isa, best_isa, n), todo, failed):
+            measured = [name for name in names if n == 1 or name not in SOFTMAX]  # softmax() is a call of one thread
+            for result in run(command, environment(isa, best_isa, n), measured, failed):
                 if "versions" in result:
                     about["versions"] = result["versions"]
                     table.versions(result["versions"])

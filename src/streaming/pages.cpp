@@ -34,10 +34,11 @@ void list_head(const Problem& p, const Sequence& s, std::int64_t head, std::int6
   }
 }
 
-// Rows are packed a page at a time, or so many of a longer one, while those that stand so many keys later are fetched.
+// Rows that are packed together: a page, or so many of a longer one. Meanwhile those of so many keys later are fetched.
 constexpr std::int64_t few = 64;
 std::int64_t packed_together(const Plan& plan) noexcept { return std::min(few, plan.problem.pages.length); }
 
+// The rows from key j on, of keys or values, and where those stand that are fetched.
 PackedRows packed_rows(const Plan& plan, const KvHead& kv, const Tensor& t, std::int64_t j, KeyRange block) noexcept {
   const Problem& p = plan.problem;
   const std::int64_t next = j + few;

@@ -84,7 +84,7 @@ std::uint64_t append_hash() {
   return hash.value();
 }
 
-// Rows of all sizes, one of zeros, one with a NaN and one of subnormals; keys as `type`, values as q8_0.
+// Rows of type `source`, of many sizes: one of zeros, one of subnormals, one with a NaN. Keys become i8, values q8_0.
 std::uint64_t append_int8_hash(attn::DType source, attn::KeyLayout layout) {
   constexpr std::int64_t rows = 20, columns = 64, capacity = 32;
   test::Random random(84);
